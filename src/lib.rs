@@ -1,0 +1,1 @@
+//! Deploys a release to a fleet of servers without one failed request.
