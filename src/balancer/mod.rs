@@ -1,0 +1,1 @@
+//! Balancers: what spreads traffic over the hosts.
