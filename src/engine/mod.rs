@@ -1,0 +1,16 @@
+//! The engine: decides what may happen next. No I/O, no clock, no async.
+//!
+//! The [`Scheduler`] hears what happened as [`Fact`]s and answers with [`Command`]s. Facts and commands together, as
+//! [`Event`]s, are what reporters read and what is journaled.
+
+mod event;
+mod fact;
+mod lane;
+mod outcome;
+mod scheduler;
+
+pub use event::{Event, Stamped};
+pub use fact::{Cancel, Command, Fact, Failure, LaneRef, StepResult};
+pub use lane::LaneEnd;
+pub use outcome::{End, HostEnd, Outcome};
+pub use scheduler::Scheduler;
