@@ -17,4 +17,6 @@ pub mod balancer;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod remote;
+pub mod strategy;
 pub mod transport;

@@ -9,8 +9,9 @@ mod lane;
 mod outcome;
 mod scheduler;
 
+pub use crate::model::{Failure, StepResult};
 pub use event::{Event, Stamped};
-pub use fact::{Cancel, Command, Fact, Failure, LaneRef, StepResult};
+pub use fact::{Cancel, Command, Fact, LaneRef};
 pub use lane::LaneEnd;
 pub use outcome::{End, HostEnd, Outcome};
 pub use scheduler::Scheduler;

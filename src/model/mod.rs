@@ -11,6 +11,7 @@ mod observation;
 mod options;
 mod recipe;
 mod release;
+mod result;
 mod selector;
 mod template;
 
@@ -28,5 +29,6 @@ pub use recipe::{
     WarmSpec, WatchSpec,
 };
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
+pub use result::{Failure, StepResult};
 pub use selector::{Selector, SelectorError, Term};
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};

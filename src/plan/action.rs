@@ -32,8 +32,11 @@ pub enum Action {
     },
     /// Takes the host out of every balancer and waits for its last request.
     Drain,
-    /// Puts the host back into every balancer and waits until they send it traffic.
-    Enable,
+    /// Puts the host back into every balancer.
+    Enable {
+        /// What is waited for.
+        until: Until,
+    },
     /// Points `current` at the release and restarts the instances that do not run it.
     Activate {
         /// The release; `None` where there was none, when only the link is taken away.
@@ -58,10 +61,20 @@ pub enum Action {
     /// Reads back that the host runs the release, marks it as confirmed and prunes old releases.
     Confirm {
         /// The release.
-        release: ReleaseId,
+        release: Release,
         /// How many releases stay.
         keep: usize,
     },
+}
+
+/// What an enabled host is waited for to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Told so: the state that it had before, when it did not serve then either.
+    Ready,
+    /// Up: the balancers' own checks have passed.
+    Up,
 }
 
 impl Action {
@@ -73,7 +86,7 @@ impl Action {
             Self::Stage { .. } => "stage",
             Self::Task { .. } => "task",
             Self::Drain => "drain",
-            Self::Enable => "enable",
+            Self::Enable { .. } => "enable",
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",

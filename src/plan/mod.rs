@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
 
-pub use action::Action;
+pub use action::{Action, Until};
 
 /// A whole deploy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
