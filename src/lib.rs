@@ -13,6 +13,7 @@
 //!
 //! `ARCHITECTURE.md` tells the same as a story.
 
+pub mod artifact;
 pub mod balancer;
 pub mod engine;
 pub mod model;

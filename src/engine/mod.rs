@@ -13,5 +13,5 @@ pub use crate::model::{Failure, StepResult};
 pub use event::{Event, Stamped};
 pub use fact::{Cancel, Command, Fact, LaneRef};
 pub use lane::LaneEnd;
-pub use outcome::{End, HostEnd, Outcome};
+pub use outcome::{Aftermath, End, HostEnd, Outcome};
 pub use scheduler::Scheduler;

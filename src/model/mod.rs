@@ -28,7 +28,7 @@ pub use recipe::{
     AppSpec, DrainSpec, HealthSpec, HotswapSpec, Leftover, Moment, Recipe, ReleaseProof, ReleaseSpec, Source, Task,
     WarmSpec, WatchSpec,
 };
-pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
+pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
 pub use result::{Failure, StepResult};
 pub use selector::{Selector, SelectorError, Term};
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};

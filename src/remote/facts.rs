@@ -1,11 +1,11 @@
 //! A look at a host: the script and what its answer says.
 
 use super::answer::words;
-use super::{LEAST_FREE_KB, Site, Size};
+use super::{LEAST_FREE_KB, Site};
 use crate::model::{
-    Fingerprint, Host, HostFacts, Instance, InstanceFacts, Placeholder, Problem, Reach, Release, Source, Template,
+    Fingerprint, Host, HostFacts, Instance, InstanceFacts, Placeholder, Problem, Reach, Release, Size, Source, Template,
 };
-use crate::transport::{Output, Script, quote};
+use crate::transport::{Output, Script, word};
 
 /// What a look is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +60,14 @@ fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
 
 fn sudo_command(site: &Site<'_>, host: &Host, template: &Template, instance: Instance) -> Option<String> {
     let scope = crate::model::Scope { instance: Some(instance), ..site.scope(host) };
-    let text = template.render(|placeholder: &Placeholder| quote(&scope.value(placeholder)));
+    let text = template.render(|placeholder: &Placeholder| word(&scope.value(placeholder)));
     let first = text.split([';', '|', '&', '\n', '<', '>']).next()?;
     let words = shlex::split(first)?;
     let (sudo, rest) = words.split_first()?;
     if sudo != "sudo" && !sudo.ends_with("/sudo") {
         return None;
     }
-    let command: Vec<String> = rest.iter().skip_while(|word| word.starts_with('-')).map(|word| quote(word)).collect();
+    let command: Vec<String> = rest.iter().skip_while(|one| one.starts_with('-')).map(|one| word(one)).collect();
     (!command.is_empty()).then(|| command.join(" "))
 }
 

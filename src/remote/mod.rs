@@ -28,15 +28,6 @@ pub struct Site<'a> {
     pub recipe: &'a Recipe,
 }
 
-/// What is known of a release's content before it is on a host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Size {
-    /// Bytes that it takes on a disk, the packed form included.
-    pub bytes: u64,
-    /// Files and directories in it.
-    pub entries: u64,
-}
-
 /// How an archive is packed, by its name.
 #[must_use]
 pub fn format_of(name: &str) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Site, seconds};
 use crate::model::{Host, Instance, Placeholder, Release, ReleaseId, ReleaseProof, Scope, Source, TaskName, Template};
-use crate::transport::{Script, quote};
+use crate::transport::{Script, word};
 
 const COMMON: &str = include_str!("scripts/common.sh");
 const PROCESS: &str = include_str!("scripts/process.sh");
@@ -191,11 +191,7 @@ fn exporting(script: Script, values: BTreeMap<String, String>) -> Script {
 
 /// A command of the user's with the values put in, each as one word of the shell.
 pub(super) fn command(template: &Template, scope: &Scope<'_>) -> String {
-    template.render(|placeholder: &Placeholder| {
-        let value = scope.value(placeholder);
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
-        if !value.is_empty() && value.chars().all(plain) { value } else { quote(&value) }
-    })
+    template.render(|placeholder: &Placeholder| word(&scope.value(placeholder)))
 }
 
 /// The address that a process listens on if it answers at `url`, as far as that can be told; `-` if it can't.

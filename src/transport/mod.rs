@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::model::Host;
 
-pub use script::{Script, quote};
+pub use script::{Script, quote, word};
 
 /// Opens sessions.
 pub trait Transport: Send + Sync + 'static {

@@ -80,6 +80,13 @@ pub fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
+/// `value` as one word of a shell, bare where it reads better so and means the same.
+#[must_use]
+pub fn word(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !value.is_empty() && value.chars().all(plain) { value.to_owned() } else { quote(value) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
