@@ -92,20 +92,6 @@ impl<'a> PlanInput<'a> {
         self.observed.hosts.get(host).cloned().unwrap_or_default()
     }
 
-    /// The hosts of the app that the deploy is about, in the inventory's order.
-    pub fn picked(&self) -> Result<Vec<&'a Host>, PlanError> {
-        for selector in [&self.options.only, &self.options.except].into_iter().flatten() {
-            selector.check(&self.inventory.hosts)?;
-        }
-        let wanted = |host: &&Host| {
-            self.options.only.as_ref().is_none_or(|only| only.picks(host))
-                && !self.options.except.as_ref().is_some_and(|except| except.picks(host))
-        };
-        let role = &self.recipe.app.role;
-        let hosts: Vec<&Host> = self.inventory.with_role(role).filter(wanted).collect();
-        if hosts.is_empty() { Err(PlanError::NoHosts { role: role.to_string() }) } else { Ok(hosts) }
-    }
-
     /// Whether `host` runs the release and serves, so that there is nothing to do.
     #[must_use]
     pub fn is_current(&self, host: &Host) -> bool {
@@ -124,11 +110,25 @@ fn named(name: StrategyName) -> &'static dyn Strategy {
     }
 }
 
+/// The hosts of the app that a deploy with `options` is about, in the inventory's order.
+pub fn picked<'a>(inventory: &'a Inventory, recipe: &Recipe, options: &Options) -> Result<Vec<&'a Host>, PlanError> {
+    for selector in [&options.only, &options.except].into_iter().flatten() {
+        selector.check(&inventory.hosts)?;
+    }
+    let wanted = |host: &&Host| {
+        options.only.as_ref().is_none_or(|only| only.picks(host))
+            && !options.except.as_ref().is_some_and(|except| except.picks(host))
+    };
+    let role = &recipe.app.role;
+    let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| host.roles.contains(role)).filter(wanted).collect();
+    if hosts.is_empty() { Err(PlanError::NoHosts { role: role.to_string() }) } else { Ok(hosts) }
+}
+
 /// Makes the plan of a deploy.
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
-    let picked = input.picked()?;
+    let chosen = picked(input.inventory, input.recipe, input.options)?;
     let limits = Limits::resolve(input);
-    let (current, behind): (Vec<&Host>, Vec<&Host>) = picked.iter().copied().partition(|host| input.is_current(host));
+    let (current, behind): (Vec<&Host>, Vec<&Host>) = chosen.iter().copied().partition(|host| input.is_current(host));
     let switch = named(input.options.strategy).waves(input, &limits, &behind)?;
-    frame::plan(input, &limits, &picked, &current, switch)
+    frame::plan(input, &limits, &chosen, &current, switch)
 }
