@@ -14,6 +14,7 @@
 //! `ARCHITECTURE.md` tells the same as a story.
 
 pub mod balancer;
+pub mod config;
 pub mod model;
 pub mod plan;
 pub mod transport;
