@@ -50,3 +50,41 @@ pub struct Outcome {
     /// Words about the run as a whole.
     pub notes: Vec<String>,
 }
+
+impl End {
+    /// The exit code of a run that ended so. Fixed for good: pipelines branch on it.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::RolledBack => 20,
+            Self::Mixed => 21,
+            Self::NeedsPerson => 22,
+            Self::Cancelled => 23,
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::RolledBack => "failed and rolled back, all serving",
+            Self::Mixed => "stopped, releases mixed, floor kept",
+            Self::NeedsPerson => "a person is needed",
+            Self::Cancelled => "cancelled in order",
+        }
+    }
+
+    /// The same for programs, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::RolledBack => "rolled-back",
+            Self::Mixed => "mixed",
+            Self::NeedsPerson => "needs-person",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
