@@ -17,4 +17,5 @@ pub mod balancer;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod transport;
