@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Gate, Lane, Phase, Plan, Wave};
+use super::{Action, Gate, Lane, Phase, Plan, Step, Wave};
 use crate::model::{HostName, Observation, Paint, Reach, Sign, Table, Tone, clean, friendly, ranges};
 
 /// Old releases that the headline names.
@@ -35,7 +35,7 @@ pub fn show(plan: &Plan, observed: Option<&Observation>, detail: Detail, paint: 
     }
     lines.extend(table.lines("  ", paint));
     if detail == Detail::Steps {
-        plan.waves.iter().for_each(|wave| steps(wave, paint, &mut lines));
+        lines.extend(steps(plan, paint));
     }
     lines.push(String::new());
     lines.extend(left_out(plan, observed, paint));
@@ -97,19 +97,6 @@ impl Wave {
         }
         words
     }
-
-    /// The lanes, those with the same verbs together.
-    fn kinds(&self) -> Vec<(Vec<&Lane>, Vec<String>)> {
-        let mut kinds: Vec<(Vec<&Lane>, Vec<String>)> = Vec::new();
-        for lane in &self.lanes {
-            let verbs: Vec<String> = lane.steps.iter().map(|step| step.action.to_string()).collect();
-            match kinds.iter_mut().find(|(_, known)| *known == verbs) {
-                Some((lanes, _)) => lanes.push(lane),
-                None => kinds.push((vec![lane], verbs)),
-            }
-        }
-        kinds
-    }
 }
 
 fn hosts(wave: &Wave) -> String {
@@ -124,38 +111,60 @@ fn hosts(wave: &Wave) -> String {
     }
 }
 
+/// The verbs of the wave's lanes; those of the first, and a hint, where they differ.
 fn ways(wave: &Wave, paint: Paint) -> String {
     let arrow = format!(" {} ", paint.sign(Sign::Arrow));
-    let way = |lane: &Lane| {
-        let verbs = lane.steps.iter().map(|step| match &step.action {
-            super::Action::Task { name, .. } => format!("task {name}"),
-            other => other.verb().to_owned(),
-        });
-        verbs.collect::<Vec<_>>().join(&arrow)
+    let verb = |step: &Step| match &step.action {
+        Action::Task { .. } => step.action.to_string(),
+        other => other.verb().to_owned(),
     };
-    match &wave.kinds()[..] {
+    let way = |lane: &Lane| lane.steps.iter().map(verb).collect::<Vec<_>>().join(&arrow);
+    let mut ways: Vec<String> = Vec::new();
+    for lane in wave.lanes.iter().map(way) {
+        if !ways.contains(&lane) {
+            ways.push(lane);
+        }
+    }
+    match &ways[..] {
         [] => String::new(),
-        [(lanes, _)] => way(lanes[0]),
-        [(lanes, _), rest @ ..] => format!("{} (and {} other ways)", way(lanes[0]), rest.len()),
+        [way] => way.clone(),
+        [way, rest @ ..] => format!("{way} (elsewhere otherwise, {} ways; -v shows them)", rest.len()),
     }
 }
 
-fn steps(wave: &Wave, paint: Paint, lines: &mut Vec<String>) {
-    for (lanes, verbs) in wave.kinds() {
-        let who = ranges(lanes.iter().map(|lane| &lane.host));
-        lines.extend([String::new(), format!("  {} on {who}", paint.bold(clean(&wave.name)))]);
-        let mut table = Table::default();
-        for (step, verb) in lanes[0].steps.iter().zip(verbs) {
-            let undo = step.undo.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let undo = if undo.is_empty() { String::new() } else { format!("undo: {undo}") };
-            table.row([
-                (Tone::Plain, verb),
-                (Tone::Dim, format!("at most {}", friendly(step.timeout))),
-                (Tone::Dim, undo),
-            ]);
+/// Each different sequence of steps once, with the waves and hosts that go through it.
+fn steps(plan: &Plan, paint: Paint) -> Vec<String> {
+    let mut kinds: Vec<(Vec<&str>, BTreeSet<&HostName>, Vec<[(Tone, String); 3]>)> = Vec::new();
+    for wave in &plan.waves {
+        for lane in &wave.lanes {
+            let rows: Vec<_> = lane.steps.iter().map(row).collect();
+            match kinds.iter_mut().find(|(.., known)| *known == rows) {
+                Some((waves, hosts, _)) => {
+                    hosts.insert(&lane.host);
+                    if !waves.contains(&wave.name.as_str()) {
+                        waves.push(&wave.name);
+                    }
+                }
+                None => kinds.push((vec![&wave.name], [&lane.host].into(), rows)),
+            }
         }
+    }
+    let mut lines = Vec::new();
+    for (waves, hosts, rows) in kinds {
+        let names = paint.bold(clean(&waves.join(", ")));
+        lines.extend([String::new(), format!("  {names} on {}", ranges(hosts))]);
+        let mut table = Table::default();
+        rows.into_iter().for_each(|row| table.row(row));
         lines.extend(table.lines("    ", paint));
     }
+    lines
+}
+
+fn row(step: &Step) -> [(Tone, String); 3] {
+    let undo = step.undo.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let undo = if undo.is_empty() { String::new() } else { format!("undo: {undo}") };
+    let timeout = format!("at most {}", friendly(step.timeout));
+    [(Tone::Plain, step.action.to_string()), (Tone::Dim, timeout), (Tone::Dim, undo)]
 }
 
 /// The hosts of the fleet that the plan does not change, by reason.

@@ -128,11 +128,11 @@ fn step_summary(board: &Board, outcome: &Outcome, took: &BTreeMap<HostName, f64>
         plan.headline(crate::model::Paint::PLAIN),
         plan.strategy,
         seconds(elapsed),
-        escape_html(&board.run),
+        escape_markdown(&board.run),
         end.code(),
     );
     for note in &outcome.notes {
-        let _ = writeln!(page, "- {}", escape_html(&clean(note)));
+        let _ = writeln!(page, "- {}", escape_markdown(&clean(note)));
     }
     page.push_str("\n| host | release | state | | duration |\n|---|---|---|---|---:|\n");
     let mut cut = false;
@@ -140,7 +140,7 @@ fn step_summary(board: &Board, outcome: &Outcome, took: &BTreeMap<HostName, f64>
         let Some(state) = outcome.hosts.get(host) else { continue };
         let release = state.release.as_ref().map_or("unknown", ReleaseId::as_str);
         let serving = if state.serving { "serving" } else { "**not serving**" };
-        let note = escape_html(&clean(&state.note));
+        let note = escape_markdown(&clean(&state.note));
         let took = took.get(host).map(|took| seconds(*took)).unwrap_or_default();
         let row = format!("| {host} | {release} | {serving} | {note} | {took} |\n");
         cut = cut || page.len() + row.len() > LARGEST_SUMMARY;
@@ -177,12 +177,16 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// `text` so that neither Markdown nor HTML sees anything in it: all but letters, digits and blanks by number, as
-/// Markdown takes a character written so as text.
+/// `text` so that HTML sees nothing in it.
 fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// `text` so that neither Markdown nor HTML sees anything in it: Markdown takes a character given by number as text.
+fn escape_markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_alphanumeric() || matches!(c, ' ' | ',' | ';' | '/' | '%' | '=') {
+        if c.is_alphanumeric() || " ,;/%=-()".contains(c) {
             safe.push(c);
         } else {
             let _ = write!(safe, "&#{};", u32::from(c));
@@ -203,6 +207,6 @@ mod tests {
 
     #[test]
     fn a_cell_stays_a_cell() {
-        assert_eq!(escape_html("a|b <b> `x` [l](u)"), "a&#124;b &#60;b&#62; &#96;x&#96; &#91;l&#93;&#40;u&#41;");
+        assert_eq!(escape_markdown("a|b <b> `x` [l](u)"), "a&#124;b &#60;b&#62; &#96;x&#96; &#91;l&#93;(u)");
     }
 }

@@ -23,16 +23,19 @@ pub struct Jsonl {
 #[derive(Serialize)]
 struct Line<'a> {
     v: u32,
-    run: &'a str,
+    /// The first event has it of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
     /// Not `at`, which is the lane.
     time: Timestamp,
-    #[serde(flatten)]
-    event: &'a Stamped,
+    elapsed: f64,
     /// Of the lane, so that readers need not look it up in the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a HostName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verb: Option<&'static str>,
+    #[serde(flatten)]
+    event: &'a Event,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u8>,
 }
@@ -46,17 +49,18 @@ impl Jsonl {
 }
 
 impl Render for Jsonl {
-    fn event(&mut self, board: &Board, event: &Stamped, _: &[News]) {
-        let code = match &event.event {
+    fn event(&mut self, board: &Board, Stamped { elapsed, event }: &Stamped, _: &[News]) {
+        let code = match event {
             Event::Finished { outcome } => Some(outcome.end.code()),
             _ => None,
         };
-        // Whole milliseconds, so that all lines have their time in one width.
-        let since = Duration::from_secs_f64((event.elapsed.clamp(0.0, 1e9) * 1e3).round() / 1e3);
-        let time = self.began.checked_add(since).unwrap_or(self.began);
-        let at = lane_of(&event.event);
+        // Whole milliseconds: more is noise.
+        let elapsed = (elapsed.clamp(0.0, 1e9) * 1e3).round() / 1e3;
+        let time = self.began.checked_add(Duration::from_secs_f64(elapsed)).unwrap_or(self.began);
+        let at = lane_of(event);
         let (host, verb) = (at.map(|at| board.host(at)), at.and_then(|at| board.action(at)).map(Action::verb));
-        let line = Line { v: VERSION, run: &board.run, time, event, host, verb, code };
+        let run = (!matches!(event, Event::Planned { .. })).then_some(board.run.as_str());
+        let line = Line { v: VERSION, run, time, elapsed, event, host, verb, code };
         // These types always have a JSON form, and nobody is left to be told about a closed pipe.
         let Ok(json) = serde_json::to_string(&line) else { return };
         let _ = writeln!(self.out, "{}", harmless(&json)).and_then(|()| self.out.flush());

@@ -1,5 +1,7 @@
 //! The log of a CI job: one stamped line a change, greppable, nothing that moves.
 
+use std::collections::BTreeMap;
+
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{Cancel, Failure, LaneEnd, LaneRef, Stamped, StepResult};
 use crate::model::{Paint, Sign, Tone, clean, friendly, ranges};
@@ -14,6 +16,9 @@ const SMALL: usize = 12;
 /// So many lines of a failed command stand in the log; all that is known stands in the summary.
 const EXCERPT: usize = 5;
 
+/// So many failures have such lines. Where many hosts fail, they fail alike.
+const EXCERPTS: usize = 3;
+
 /// With `-v`, a lane's progress gets a line this often at most.
 const PROGRESS_EVERY: f64 = 5.0;
 
@@ -27,7 +32,8 @@ pub struct Plain {
     verbosity: Verbosity,
     last: f64,
     host_width: usize,
-    progress: std::collections::BTreeMap<LaneRef, f64>,
+    excerpts: usize,
+    progress: BTreeMap<LaneRef, f64>,
 }
 
 /// How much of a wave is told.
@@ -45,7 +51,7 @@ impl Plain {
     /// A log on `console`.
     #[must_use]
     pub fn new(console: Console, paint: Paint, verbosity: Verbosity) -> Self {
-        Self { console, paint, verbosity, last: 0.0, host_width: 0, progress: std::collections::BTreeMap::new() }
+        Self { console, paint, verbosity, last: 0.0, host_width: 0, excerpts: 0, progress: BTreeMap::new() }
     }
 
     fn line(&mut self, at: f64, host: &str, verb: &str, words: &str, tail: &str) {
@@ -62,7 +68,7 @@ impl Plain {
             News::WaveOpened(wave) => self.wave_opened(board, *wave),
             News::WaveEnded { wave, took } => self.wave_ended(board, *wave, *took),
             News::StepStarted(at) if self.verbosity == Verbosity::Verbose => {
-                let action = board.action(*at).map(ToString::to_string).unwrap_or_default();
+                let action = board.action(*at).map(short).unwrap_or_default();
                 self.line(board.now, board.host(*at).as_str(), &action, "start", "");
             }
             News::Progress(at) if self.verbosity == Verbosity::Verbose => self.progress(board, *at),
@@ -144,7 +150,7 @@ impl Plain {
                     || matches!(action, Action::Task { .. });
                 let wanted = match self.detail(board, at.wave) {
                     Detail::Steps => felt || undo || self.verbosity == Verbosity::Verbose,
-                    Detail::Total | Detail::Hosts => undo || self.verbosity == Verbosity::Verbose,
+                    Detail::Total | Detail::Hosts => self.verbosity == Verbosity::Verbose,
                 };
                 if !wanted {
                     return;
@@ -165,9 +171,12 @@ impl Plain {
         let back = if undo { "undo " } else { "" };
         let words = format!("{} after {took}: {}{code}", self.paint.bad(format!("{back}{how}")), clean(&failure.what));
         self.line(board.now, host, verb, &words, "");
+        let lines = failure.output.len();
+        self.excerpts += usize::from(lines > 0);
         let skipped = match self.verbosity {
             Verbosity::Verbose => 0,
-            _ => failure.output.len().saturating_sub(EXCERPT),
+            _ if self.excerpts > EXCERPTS => lines,
+            _ => lines.saturating_sub(EXCERPT),
         };
         for line in &failure.output[skipped..] {
             self.console.say(&format!("{host} | {}", clean(line)));
@@ -181,14 +190,15 @@ impl Plain {
             LaneEnd::Done if self.detail(board, at.wave) == Detail::Total => {}
             LaneEnd::Done if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Done => {
-                let steps = board.lane(at).map_or(&[][..], |lane| &lane.took);
-                let longest = steps.iter().max_by(|a, b| a.1.total_cmp(&b.1));
-                let longest = longest.map(|(verb, took)| format!(", {verb} {} of it", seconds(*took)));
-                let words = format!("ok {}{}", seconds(took), longest.unwrap_or_default());
+                let slowest = match self.detail(board, at.wave) {
+                    Detail::Hosts => slowest_step(board, at),
+                    Detail::Steps | Detail::Total => String::new(),
+                };
+                let words = format!("ok {}{slowest}", seconds(took));
                 self.line(board.now, host.as_str(), "done", &paint.good(format!("{words:<38}")), &board.counts());
             }
             LaneEnd::Restored { .. } => {
-                let words = paint.wait("what it had changed is taken back");
+                let words = paint.wait(format!("{:<38}", "as it was before"));
                 self.line(board.now, host.as_str(), "restored", &words, &board.counts());
             }
             LaneEnd::Broken { undo, trouble, .. } => {
@@ -213,7 +223,7 @@ impl Plain {
 
     fn progress(&mut self, board: &Board, at: LaneRef) {
         let Some(lane) = board.lane(at) else { return };
-        if self.progress.get(&at).is_some_and(|last| board.now - last < PROGRESS_EVERY) {
+        if lane.said.is_empty() || self.progress.get(&at).is_some_and(|last| board.now - last < PROGRESS_EVERY) {
             return;
         }
         self.progress.insert(at, board.now);
@@ -292,6 +302,13 @@ fn short(action: &Action) -> String {
         Action::Task { name, .. } => name.to_string(),
         other => other.verb().to_owned(),
     }
+}
+
+/// `, slowest drain 4.7s`: what a person would look into. The watch takes as long as the recipe says.
+fn slowest_step(board: &Board, at: LaneRef) -> String {
+    let steps = board.lane(at).into_iter().flat_map(|lane| &lane.took).filter(|(verb, _)| verb != Action::Watch.verb());
+    let slowest = steps.max_by(|a, b| a.1.total_cmp(&b.1));
+    slowest.map(|(verb, took)| format!(", slowest {verb} {}", seconds(*took))).unwrap_or_default()
 }
 
 fn hosts_of(wave: &Wave) -> String {

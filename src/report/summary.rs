@@ -1,5 +1,7 @@
 //! The words at the end of a run, the same in every form: what failed, what state everything is in, what to type next.
 
+use std::collections::BTreeSet;
+
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
 use crate::model::{HostName, Paint, ReleaseId, Sign, Table, Tone, clean, ranges};
@@ -41,17 +43,20 @@ impl Render for Summary {
 #[must_use]
 pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> String {
     let mut lines = Vec::new();
-    for (host, step, failure) in outcome.failures.iter().take(IN_FULL) {
-        tell_failure(host, step, failure, paint, &mut lines);
-    }
-    if let Some(rest) = outcome.failures.get(IN_FULL..).filter(|rest| !rest.is_empty()) {
-        let hosts = ranges(rest.iter().map(|(host, ..)| host));
-        lines.extend([format!("{} {} more failed: {hosts}", paint.bad("error:"), rest.len()), String::new()]);
+    let kinds = kinds(outcome);
+    kinds.iter().take(IN_FULL).for_each(|kind| kind.tell(paint, &mut lines));
+    if let Some(rest) = kinds.get(IN_FULL..).filter(|rest| !rest.is_empty()) {
+        let hosts: BTreeSet<_> = rest.iter().flat_map(|kind| &kind.hosts).collect();
+        let (count, hosts) = (hosts.len(), ranges(hosts.into_iter().copied()));
+        lines.extend([format!("{} {count} more failed otherwise: {hosts}", paint.bad("error:")), String::new()]);
     }
     if outcome.end == End::Done {
         let tick = paint.good(paint.sign(Sign::Tick));
         let id = paint.bold(&plan.release.id);
-        lines.push(format!("{tick} {} runs {id}: {} in {}", plan.environment, count(plan), seconds(elapsed)));
+        let serving = outcome.hosts.values().filter(|state| state.serving).count();
+        let all = outcome.hosts.len();
+        let (count, took) = (count(plan), seconds(elapsed));
+        lines.push(format!("{tick} {} runs {id}: {count} in {took}, {serving} of {all} serving", plan.environment));
     }
     let groups = groups(plan, outcome);
     if outcome.end != End::Done || groups.len() > 1 {
@@ -60,31 +65,64 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
     }
     let note = |text: &str| format!("{} {text}", paint.bold("note:"));
     lines.extend(outcome.notes.iter().map(|text| note(&clean(text))));
-    lines.push(note(&balance(plan, outcome)));
     if outcome.end != End::Done {
+        lines.push(note(&balance(plan, outcome)));
         let help = |text: String| format!("{} {text}", paint.good("help:"));
         lines.extend(advice(plan, outcome).into_iter().map(help));
         let code = paint.bad(format!("exit {}:", outcome.end.code()));
-        lines.push(format!("{code} {} after {}", outcome.end.words(), seconds(elapsed)));
+        lines.push(format!("{code} {} ({})", outcome.end.words(), seconds(elapsed)));
     }
     lines.join("\n") + "\n"
 }
 
-fn tell_failure(host: &HostName, step: &str, failure: &Failure, paint: Paint, lines: &mut Vec<String>) {
-    let code = failure.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
-    let (step, what) = (clean(step), clean(&failure.what));
-    lines.push(format!("{} `{host}` failed at {step}: {what}{code}", paint.bad("error:")));
-    let skipped = failure.output.len().saturating_sub(EXCERPT);
-    let edge = paint.dim(paint.sign(Sign::Edge));
-    if skipped > 0 {
-        lines.push(format!("  {edge} {}", paint.dim(format!("({skipped} earlier lines)"))));
+/// Hosts that failed alike: with one bad release, that is most often all of them.
+struct Kind<'a> {
+    step: &'a str,
+    failure: &'a Failure,
+    hosts: Vec<&'a HostName>,
+}
+
+/// The failures by what happened, worst first as they came.
+fn kinds(outcome: &Outcome) -> Vec<Kind<'_>> {
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
+    for (host, step, failure) in &outcome.failures {
+        let is_alike = |kind: &&mut Kind<'_>| {
+            kind.step == step && kind.failure.what == failure.what && kind.failure.code == failure.code
+        };
+        match kinds.iter_mut().find(is_alike) {
+            Some(kind) => kind.hosts.push(host),
+            None => kinds.push(Kind { step, failure, hosts: vec![host] }),
+        }
     }
-    lines
-        .extend(failure.output[skipped..].iter().map(|line| format!("  {edge} {}", clean(line)).trim_end().to_owned()));
-    if let Some(help) = &failure.help {
-        lines.push(format!("  {} {}", paint.good("help:"), clean(help)));
+    kinds
+}
+
+impl Kind<'_> {
+    fn tell(&self, paint: Paint, lines: &mut Vec<String>) {
+        let Self { failure, hosts, .. } = self;
+        let code = failure.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
+        let (step, what) = (clean(self.step), clean(&failure.what));
+        let who = match hosts[..] {
+            [host] => format!("`{host}`"),
+            _ => format!("{} hosts", hosts.len()),
+        };
+        lines.push(format!("{} {who} failed at {step}: {what}{code}", paint.bad("error:")));
+        let skipped = failure.output.len().saturating_sub(EXCERPT);
+        let edge = paint.dim(paint.sign(Sign::Edge));
+        if hosts.len() > 1 {
+            let whose = if failure.output.is_empty() { String::new() } else { format!("; output of {}", hosts[0]) };
+            lines.push(format!("  {}{whose}", ranges(hosts.iter().copied())));
+        }
+        if skipped > 0 {
+            lines.push(format!("  {edge} {}", paint.dim(format!("({skipped} earlier lines)"))));
+        }
+        let output = failure.output[skipped..].iter().map(|line| format!("  {edge} {}", clean(line)));
+        lines.extend(output.map(|line| line.trim_end().to_owned()));
+        if let Some(help) = &failure.help {
+            lines.push(format!("  {} {}", paint.good("help:"), clean(help)));
+        }
+        lines.push(String::new());
     }
-    lines.push(String::new());
 }
 
 /// Hosts that ended alike.
@@ -142,7 +180,7 @@ fn balance(plan: &Plan, outcome: &Outcome) -> String {
     releases.sort_by_key(|(release, _)| (release.is_none(), *release != Some(&plan.release.id), *release));
     let parts = releases.iter().map(|(release, count)| match release {
         Some(release) => format!("{count} on {release}"),
-        None => format!("{count} of which it is not known"),
+        None => format!("{count} unknown"),
     });
     let serving = outcome.hosts.values().filter(|state| state.serving).count();
     let floor = plan.floor().map(|floor| format!(" (floor {floor})")).unwrap_or_default();
