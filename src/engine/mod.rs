@@ -5,6 +5,7 @@
 
 mod event;
 mod fact;
+mod judge;
 mod lane;
 mod outcome;
 mod scheduler;
@@ -13,5 +14,6 @@ pub use crate::model::{Failure, StepResult};
 pub use event::{Event, Stamped};
 pub use fact::{Cancel, Command, Fact, LaneRef};
 pub use lane::LaneEnd;
-pub use outcome::{Aftermath, End, HostEnd, Outcome};
+pub use judge::Aftermath;
+pub use outcome::{End, HostEnd, Outcome};
 pub use scheduler::Scheduler;

@@ -9,11 +9,15 @@ mod inventory;
 mod name;
 mod observation;
 mod options;
+mod paint;
+mod ranges;
 mod recipe;
 mod release;
 mod result;
 mod selector;
+mod table;
 mod template;
+mod text;
 
 pub use amount::{Amount, AmountError, Rounding};
 pub use duration::friendly;
@@ -24,6 +28,8 @@ pub use observation::{
     BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, View,
 };
 pub use options::{Options, StrategyName};
+pub use paint::{Colour, Letters, Paint, Sign, Tone};
+pub use ranges::ranges;
 pub use recipe::{
     AppSpec, DrainSpec, HealthSpec, HotswapSpec, Leftover, Moment, Recipe, ReleaseProof, ReleaseSpec, Source, Task,
     WarmSpec, WatchSpec,
@@ -31,4 +37,6 @@ pub use recipe::{
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
 pub use result::{Failure, StepResult};
 pub use selector::{Selector, SelectorError, Term};
+pub use table::Table;
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};
+pub use text::{clean, is_hidden};
