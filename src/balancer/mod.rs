@@ -1,1 +1,3 @@
 //! Balancers: what spreads traffic over the hosts.
+
+mod wire;

@@ -13,6 +13,7 @@ mod recipe;
 mod release;
 mod selector;
 mod template;
+mod text;
 
 pub use amount::{Amount, AmountError, Rounding};
 pub use duration::friendly;
@@ -30,3 +31,4 @@ pub use recipe::{
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
 pub use selector::{Selector, SelectorError, Term};
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};
+pub use text::clean;
