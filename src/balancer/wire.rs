@@ -25,6 +25,15 @@ pub struct Info {
     pub uptime: u64,
 }
 
+/// A backend as `show servers state` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackendState {
+    /// haproxy's number for it; 0 if it has no server.
+    pub number: u32,
+    /// Its servers by name.
+    pub servers: BTreeMap<String, Standing>,
+}
+
 /// A server as `show servers state` has it: what was asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -113,8 +122,8 @@ pub fn release(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Reads `show servers state BACKEND`: the backend's number, and its servers. `None` if there is no such backend.
-pub fn standings(text: &str) -> Result<Option<(u32, BTreeMap<String, Standing>)>, WireError> {
+/// Reads `show servers state BACKEND`. `None` if there is no such backend.
+pub fn standings(text: &str) -> Result<Option<BackendState>, WireError> {
     if text.starts_with("Can't find backend") {
         return Ok(None);
     }
@@ -122,12 +131,11 @@ pub fn standings(text: &str) -> Result<Option<(u32, BTreeMap<String, Standing>)>
     // The first line is the version of the format; fields have only ever been added behind the known ones.
     let header = lines.by_ref().find(|line| line.starts_with('#')).ok_or_else(|| odd("show servers state", text))?;
     let columns = Columns::new("show servers state", header.trim_start_matches('#').split_whitespace());
-    let mut backend = 0;
-    let mut servers = BTreeMap::new();
+    let mut backend = BackendState::default();
     for line in lines.filter(|line| !line.is_empty()) {
         let row: Vec<&str> = line.split_whitespace().collect();
         let bits = |name| columns.of(name, &row).and_then(|value| number::<u32>(name, value));
-        backend = bits("be_id")?;
+        backend.number = bits("be_id")?;
         let operation = bits("srv_op_state")?;
         let standing = Standing {
             state: admin_state(bits("srv_admin_state")?),
@@ -137,9 +145,9 @@ pub fn standings(text: &str) -> Result<Option<(u32, BTreeMap<String, Standing>)>
             checked: bits("srv_check_state")? & 2 != 0,
             address: columns.of("srv_addr", &row)?.to_owned(),
         };
-        servers.insert(columns.of("srv_name", &row)?.to_owned(), standing);
+        backend.servers.insert(columns.of("srv_name", &row)?.to_owned(), standing);
     }
-    Ok(Some((backend, servers)))
+    Ok(Some(backend))
 }
 
 /// The state in `srv_admin_state`'s bits, which are those of haproxy's `enum srv_admin`.

@@ -31,4 +31,4 @@ pub use recipe::{
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
 pub use selector::{Selector, SelectorError, Term};
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};
-pub use text::clean;
+pub use text::{clean, is_hidden};

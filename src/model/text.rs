@@ -1,26 +1,35 @@
-//! Text from elsewhere, made fit to be shown.
+//! Text from hosts is not trusted: it may try to move the cursor, hide words or fill the log.
 
-/// `text` with everything escaped that could act on a terminal or reorder a line: control characters, escape
-/// sequences, and Unicode's invisible and bidirectional controls. Line ends stay; a tab becomes a space.
+/// The longest line that is shown of a host's output. Longer ones are data, not messages.
+const LONGEST: usize = 400;
+
+/// `text` as one line that does nothing but be read: control and invisible characters escaped, tabs as spaces, cut if long.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let mut line = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST {
+            line.push_str(&format!("... ({} bytes)", text.len()));
+            break;
+        }
         match c {
-            '\n' => shown.push('\n'),
-            '\t' => shown.push(' '),
-            c if c.is_control() || acts(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
+            '\t' => line.push_str("    "),
+            c if is_hidden(c) => line.extend(c.escape_default()),
+            c => line.push(c),
         }
     }
-    shown
+    line
 }
 
-/// Whether `c` is one of Unicode's invisible controls, which `char::is_control` does not know.
-fn acts(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}')
+/// Whether `c` acts on a terminal or deceives the eye: C0, C1, line separators, bidi controls, zero-width letters, tags.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -28,8 +37,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_act_on_a_terminal_is_spelt_out() {
-        assert_eq!(clean("a\x1b[2Jb\r\nc\td\u{202e}e\u{9b}"), "a\\u{1b}[2Jb\\u{d}\nc d\\u{202e}e\\u{9b}");
-        assert_eq!(clean("größer"), "größer");
+    fn nothing_acts_on_the_terminal_or_deceives_the_eye() {
+        let hostile = "\u{1b}[2J\u{9b}31m a\u{202e}b\u{200b}c\r\nd\u{7}";
+        assert_eq!(clean(hostile), r"\u{1b}[2J\u{9b}31m a\u{202e}b\u{200b}c\r\nd\u{7}");
+        assert_eq!(clean("a\tß ✓\r\n"), "a    ß ✓");
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_cut() {
+        let line = clean(&"x".repeat(10 << 20));
+        assert!(line.len() < 2 * LONGEST && line.ends_with("... (10485760 bytes)"), "{line}");
     }
 }

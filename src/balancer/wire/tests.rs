@@ -22,13 +22,13 @@ fn info_says_who_answers() {
 
 #[test]
 fn the_admin_state_is_read_apart_from_the_checks() {
-    let (_, servers) = standings(STATE).unwrap().unwrap();
+    let BackendState { servers, .. } = standings(STATE).unwrap().unwrap();
     let web1 = Standing { state: ServerState::Ready, up: true, checked: true, address: "127.0.0.1".to_owned() };
     assert_eq!(servers["web1"], web1);
     assert_eq!((servers["web2"].state, servers["web2"].up), (ServerState::Maint, false));
-    let (_, servers) = standings(STATE_DRAIN).unwrap().unwrap();
+    let BackendState { servers, .. } = standings(STATE_DRAIN).unwrap().unwrap();
     assert_eq!((servers["web1"].state, servers["web1"].up), (ServerState::Drain, true));
-    let (_, servers) = standings(STATE_UNCHECKED).unwrap().unwrap();
+    let BackendState { servers, .. } = standings(STATE_UNCHECKED).unwrap().unwrap();
     assert_eq!((servers["web2"].up, servers["web2"].checked), (true, false));
     // `disabled` in the file: 0x05.
     assert_eq!(servers["web3"].state, ServerState::Maint);
@@ -40,7 +40,7 @@ fn the_admin_state_is_read_apart_from_the_checks() {
 #[test]
 fn a_weight_of_zero_is_not_up() {
     let text = STATE.replace("127.0.0.1 2 0 1 1", "127.0.0.1 2 0 0 1");
-    assert!(!standings(&text).unwrap().unwrap().1["web1"].up);
+    assert!(!standings(&text).unwrap().unwrap().servers["web1"].up);
 }
 
 #[test]
@@ -50,7 +50,8 @@ fn stat_is_read_by_the_names_of_its_columns() {
     assert_eq!(servers["web1"].check, "L7OK");
     let unchecked = stats(STAT_UNCHECKED).unwrap();
     assert_eq!((unchecked["web2"].status.as_str(), unchecked["web2"].sticky), ("no check", false));
-    let made_up = "# later,svname,qcur,scur,status,hrsp_2xx,hrsp_5xx,econ,last_chk,\nx,\"a,\"\"1\n\",3,4,DRAIN 1/3,7,2,1,,\n";
+    let made_up =
+        "# later,svname,qcur,scur,status,hrsp_2xx,hrsp_5xx,econ,last_chk,\nx,\"a,\"\"1\n\",3,4,DRAIN 1/3,7,2,1,,\n";
     let servers = stats(made_up).unwrap();
     let counters = Counters { total: 0, answers: 9, errors: 2, unconnected: 1, unanswered: 0 };
     assert_eq!((servers["a,\"1\n"].current, servers["a,\"1\n"].queued), (4, 3));
