@@ -7,11 +7,15 @@ use clap::{Parser, Subcommand};
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
-use lab::{packages, span};
+use lab::{bench, demo, packages, span};
 
 /// Fleets of real servers on this machine, to try shipit on.
 #[derive(Parser)]
-#[command(name = "cargo lab", bin_name = "cargo lab", disable_help_subcommand = true)]
+#[command(
+    name = "cargo lab",
+    bin_name = "cargo lab",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -27,6 +31,11 @@ enum Command {
         #[arg(long, default_value = "lab")]
         name: String,
     },
+    /// Deploy under load, and say how many requests failed.
+    Demo(demo::Options),
+    /// Measure shipit against bare shell.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Send requests without pause, and count what is lost.
     Load(LoadArguments),
     /// Have a balancer's haproxy read its configuration anew.
@@ -45,6 +54,12 @@ enum Command {
         #[arg(long)]
         listen: SocketAddr,
     },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Rolling deploys, one host at a time.
+    Rolling(bench::Options),
 }
 
 #[derive(clap::Args)]
@@ -68,6 +83,8 @@ pub fn run() -> Result<()> {
     match Cli::parse().command {
         Command::Up(spec) => up(spec),
         Command::Down { name } => standing(&name)?.down(),
+        Command::Demo(options) => demo::run(&options),
+        Command::Bench(Bench::Rolling(options)) => bench::rolling(&options),
         Command::Load(arguments) => load(arguments),
         Command::Reload { balancer, name } => {
             let fleet = standing(&name)?;
@@ -78,7 +95,11 @@ pub fn run() -> Result<()> {
 }
 
 fn standing(name: &str) -> Result<Fleet> {
-    let none = || Error::Refused(format!("there is no fleet `{name}`; start one: cargo lab up --name {name}"));
+    let none = || {
+        Error::Refused(format!(
+            "there is no fleet `{name}`; start one: cargo lab up --name {name}"
+        ))
+    };
     Fleet::find(name)?.ok_or_else(none)
 }
 
@@ -86,30 +107,53 @@ fn up(spec: Spec) -> Result<()> {
     packages::install()?;
     let fleet = Fleet::up(spec)?;
     let project = fleet.layout.project();
-    println!("The fleet `{}` stands: {} hosts behind {} haproxy.", fleet.spec.name, fleet.web.len(), fleet.balancers.len());
+    println!(
+        "The fleet `{}` stands: {} hosts behind {} haproxy.",
+        fleet.spec.name,
+        fleet.web.len(),
+        fleet.balancers.len()
+    );
     println!();
     println!("  deploy    shipit -C {} deploy lab", project.display());
-    println!("  log in    ssh -F {} web1", fleet.layout.ssh_config().display());
+    println!(
+        "  log in    ssh -F {} web1",
+        fleet.layout.ssh_config().display()
+    );
     println!("  look      curl http://{}/", fleet.frontends()[0]);
     println!("  load      cargo lab load --name {}", fleet.spec.name);
-    println!("  change    {}/app/app.toml: how the next release behaves", project.display());
+    println!(
+        "  change    {}/app/app.toml: how the next release behaves",
+        project.display()
+    );
     println!("  end       cargo lab down --name {}", fleet.spec.name);
     fleet.leave();
     Ok(())
 }
 
 fn load(arguments: LoadArguments) -> Result<()> {
-    let targets = if arguments.target.is_empty() { standing(&arguments.name)?.frontends() } else { arguments.target };
+    let targets = if arguments.target.is_empty() {
+        standing(&arguments.name)?.frontends()
+    } else {
+        arguments.target
+    };
     let load = Load::start(targets)?;
     std::thread::sleep(arguments.lasting);
     let report = load.stop()?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(|error| Error::Failed(error.to_string()))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report)
+                .map_err(|error| Error::Failed(error.to_string()))?
+        );
     } else {
         print!("{report}");
     }
     if report.failed() > 0 {
-        return Err(Error::Failed(format!("{} of {} requests failed", report.failed(), report.sent())));
+        return Err(Error::Failed(format!(
+            "{} of {} requests failed",
+            report.failed(),
+            report.sent()
+        )));
     }
     Ok(())
 }

@@ -5,13 +5,17 @@
 //! user of this library; shipit's own tests are the other.
 
 pub mod app;
+pub mod bench;
 mod command;
+pub mod demo;
 pub mod error;
 pub mod fleet;
+pub mod interrupt;
 pub mod load;
 pub mod packages;
 mod parallel;
 pub mod process;
+pub mod shipit;
 pub mod span;
 mod wait;
 pub mod workspace;

@@ -28,7 +28,11 @@ pub fn until<T>(
         }
         if Instant::now() >= deadline {
             let log = log.map(explain).unwrap_or_default();
-            return Err(Error::Deadline { what: what.to_owned(), within, log });
+            return Err(Error::Deadline {
+                what: what.to_owned(),
+                within,
+                log,
+            });
         }
         thread::sleep(POLL);
     }
@@ -44,5 +48,9 @@ fn explain(log: &Path) -> String {
 pub fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(TAIL);
-    lines[from..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    lines[from..]
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -1,6 +1,7 @@
 //! Where a fleet keeps its files.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -25,23 +26,37 @@ impl Layout {
     pub fn of(name: &str) -> Result<Self> {
         let root = workspace::fleets().join(name);
         // It goes into the configuration of four programs and into shell commands, each with quoting rules of its own.
-        if root.to_string_lossy().contains(|letter: char| letter.is_whitespace() || "\"'\\$;{}#%*?[]".contains(letter)) {
+        if root
+            .to_string_lossy()
+            .contains(|letter: char| letter.is_whitespace() || "\"'\\$;{}#%*?[]".contains(letter))
+        {
             let root = root.display();
-            return Err(Error::Refused(format!("fleets live in `{root}`, and that path must be plain: set CARGO_TARGET_DIR")));
+            return Err(Error::Refused(format!(
+                "fleets live in `{root}`, and that path must be plain: set CARGO_TARGET_DIR"
+            )));
         }
         let inside = root.join("run");
         let sockets = if inside.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY {
             inside
         } else {
             let user = rustix::process::getuid().as_raw();
-            PathBuf::from(format!("/tmp/shipit-lab-{user}/{:016x}", crate::app::checksum(root.as_os_str().as_encoded_bytes())))
+            PathBuf::from(format!(
+                "/tmp/shipit-lab-{user}/{:016x}",
+                crate::app::checksum(root.as_os_str().as_encoded_bytes())
+            ))
         };
         Ok(Self { root, sockets })
     }
 
     /// Makes the directories.
     pub fn create(&self, hosts: &[Host]) -> Result<()> {
-        for directory in ["bin", "keys", "project/app", "project/inventories", "project/recipes"] {
+        for directory in [
+            "bin",
+            "keys",
+            "project/app",
+            "project/inventories",
+            "project/recipes",
+        ] {
             create_directory(&self.root.join(directory))?;
         }
         for host in hosts {
@@ -55,8 +70,11 @@ impl Layout {
     /// Removes everything.
     pub fn remove(&self) -> Result<()> {
         for directory in [&self.sockets, &self.root] {
-            if directory.exists() {
-                fs::remove_dir_all(directory).map_err(Error::file("remove", directory))?;
+            match fs::remove_dir_all(directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::file("remove", directory)(error));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -111,12 +129,24 @@ fn create_directory(path: &Path) -> Result<()> {
 
 /// In /tmp anybody may have made the directory before us, and whoever owns it owns the balancers.
 fn create_private_directory(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("create", path))?;
-    let owner = fs::symlink_metadata(path).map_err(Error::file("read", path))?.uid();
-    let parent_owner = path.parent().and_then(|parent| fs::symlink_metadata(parent).ok()).map(|parent| parent.uid());
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Error::file("create", path))?;
+    let owner = fs::symlink_metadata(path)
+        .map_err(Error::file("read", path))?
+        .uid();
+    let parent_owner = path
+        .parent()
+        .and_then(|parent| fs::symlink_metadata(parent).ok())
+        .map(|parent| parent.uid());
     let user = rustix::process::getuid().as_raw();
     if owner == user && parent_owner == Some(user) {
         return Ok(());
     }
-    Err(Error::Refused(format!("`{}` belongs to another user", path.display())))
+    Err(Error::Refused(format!(
+        "`{}` belongs to another user",
+        path.display()
+    )))
 }

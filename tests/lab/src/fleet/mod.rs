@@ -4,6 +4,7 @@ pub mod haproxy;
 mod host;
 mod layout;
 mod nginx;
+mod probe;
 mod project;
 mod residents;
 mod spec;
@@ -14,6 +15,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,16 +23,21 @@ use crate::app::Behaviour;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::parallel;
+use crate::wait;
 use crate::workspace;
 
 pub use host::{Host, Role};
 pub use layout::Layout;
+pub use probe::Instance;
 pub use residents::{Resident, residents};
 pub use spec::Spec;
 pub use standing::take_all_down;
 
 /// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
-const SCRIPTS: [(&str, &str); 2] = [("appctl", include_str!("appctl.sh")), ("nginxctl", include_str!("nginxctl.sh"))];
+const SCRIPTS: [(&str, &str); 2] = [
+    ("appctl", include_str!("appctl.sh")),
+    ("nginxctl", include_str!("nginxctl.sh")),
+];
 
 /// A fleet that stands.
 ///
@@ -91,7 +98,8 @@ impl Fleet {
         }
         let path = layout.root.join("fleet.json");
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let record: Record = serde_json::from_str(&text).map_err(|error| Error::content(&path, error))?;
+        let record: Record =
+            serde_json::from_str(&text).map_err(|error| Error::content(&path, error))?;
         let mut fleet = Self::assemble(record.spec, layout, record.network);
         fleet.temporary = false;
         Ok(Some(fleet))
@@ -99,10 +107,21 @@ impl Fleet {
 
     fn assemble(spec: Spec, layout: Layout, network: u8) -> Self {
         let hosts = layout.hosts();
-        let numbered = |role, count| (1..=count).map(|number| Host::numbered(role, number, network, &hosts)).collect();
+        let numbered = |role, count| {
+            (1..=count)
+                .map(|number| Host::numbered(role, number, network, &hosts))
+                .collect()
+        };
         let web = numbered(Role::Web, spec.hosts);
         let balancers = numbered(Role::Balancer, spec.balancers);
-        Self { spec, layout, network, web, balancers, temporary: true }
+        Self {
+            spec,
+            layout,
+            network,
+            web,
+            balancers,
+            temporary: true,
+        }
     }
 
     fn build(&self) -> Result<()> {
@@ -131,8 +150,12 @@ impl Fleet {
 
     fn write_record(&self) -> Result<()> {
         let path = self.layout.root.join("fleet.json");
-        let record = Record { network: self.network, spec: self.spec.clone() };
-        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, error))?;
+        let record = Record {
+            network: self.network,
+            spec: self.spec.clone(),
+        };
+        let text =
+            serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, error))?;
         fs::write(&path, text).map_err(Error::file("write", &path))
     }
 
@@ -145,7 +168,8 @@ impl Fleet {
         for (name, script) in SCRIPTS {
             let path = self.layout.bin(name);
             fs::write(&path, script).map_err(Error::file("write", &path))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                .map_err(Error::file("write", &path))?;
         }
         Ok(())
     }
@@ -159,13 +183,38 @@ impl Fleet {
     /// The host of this name.
     pub fn host(&self, name: &str) -> Result<Host> {
         let found = self.hosts().into_iter().find(|host| host.name == name);
-        found.ok_or_else(|| Error::Refused(format!("the fleet `{}` has no host `{name}`", self.spec.name)))
+        found.ok_or_else(|| {
+            Error::Refused(format!(
+                "the fleet `{}` has no host `{name}`",
+                self.spec.name
+            ))
+        })
     }
 
     /// Where clients go: the frontend of each balancer.
     #[must_use]
     pub fn frontends(&self) -> Vec<SocketAddr> {
         self.balancers.iter().map(Host::http).collect()
+    }
+
+    /// Waits until every balancer sees every server up.
+    pub fn await_servers_up(&self, within: Duration) -> Result<()> {
+        for balancer in &self.balancers {
+            let socket = self.layout.admin_socket(&balancer.name);
+            wait::until(
+                &format!("{} sees every server up", balancer.name),
+                within,
+                None,
+                || {
+                    let servers = haproxy::servers(&socket).ok()?;
+                    servers
+                        .iter()
+                        .all(|server| server.status == "UP")
+                        .then_some(())
+                },
+            )?;
+        }
+        Ok(())
     }
 
     /// Changes the app in the project directory: what the next release will hold.
@@ -175,7 +224,11 @@ impl Fleet {
 
     /// Starts, stops or restarts an instance of the app.
     pub fn appctl(&self, action: &str, host: &str, port: u16) -> Result<()> {
-        command::run(&self.layout.bin("appctl").to_string_lossy(), &[action, host, &port.to_string()]).map(drop)
+        command::run(
+            &self.layout.bin("appctl").to_string_lossy(),
+            &[action, host, &port.to_string()],
+        )
+        .map(drop)
     }
 
     /// Starts a host's sshd again, after it was stopped to make the host unreachable.

@@ -27,9 +27,18 @@ pub struct Resident {
 /// The processes that the fleet itself consists of, by their pid files.
 fn recorded(layout: &Layout) -> Vec<Process> {
     let hosts = fs::read_dir(layout.hosts()).into_iter().flatten().flatten();
-    let files = hosts.flat_map(|host| fs::read_dir(host.path().join("run")).into_iter().flatten().flatten());
-    let pid_files = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pid"));
-    pid_files.filter_map(|path: PathBuf| Process::recorded(&path)).collect()
+    let files = hosts.flat_map(|host| {
+        fs::read_dir(host.path().join("run"))
+            .into_iter()
+            .flatten()
+            .flatten()
+    });
+    let pid_files = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "pid"));
+    pid_files
+        .filter_map(|path: PathBuf| Process::recorded(&path))
+        .collect()
 }
 
 /// The processes that came over ssh and are neither the fleet's own nor on their way out with a session.
@@ -37,27 +46,35 @@ fn recorded(layout: &Layout) -> Vec<Process> {
 /// After a deploy there are none: what is listed here was left behind.
 #[must_use]
 pub fn residents(layout: &Layout, network: u8) -> Vec<Resident> {
-    let own: Vec<Process> = recorded(layout).into_iter().flat_map(with_descendants).collect();
+    let own = Process::families(recorded(layout));
     let here = format!(" 127.{network}.");
-    let strangers = Process::all().into_iter().filter(|process| !own.contains(process));
+    let strangers = Process::all()
+        .into_iter()
+        .filter(|process| !own.contains(process));
     strangers
-        .filter(|process| process.variable("SSH_CONNECTION").is_some_and(|connection| connection.contains(&here)))
-        .map(|process| Resident { process, command: process.command_line() })
+        .filter(|process| {
+            process
+                .variable("SSH_CONNECTION")
+                .is_some_and(|connection| connection.contains(&here))
+        })
+        .map(|process| Resident {
+            process,
+            command: process.command_line(),
+        })
         .collect()
-}
-
-fn with_descendants(process: Process) -> Vec<Process> {
-    let mut family = process.descendants();
-    family.insert(0, process);
-    family
 }
 
 /// Ends everything that lives in the fleet, and makes sure of it.
 pub(super) fn end_all(layout: &Layout) -> Result<()> {
     // Sessions are children of an sshd that would not take them along.
-    let own: Vec<Process> = recorded(layout).into_iter().flat_map(with_descendants).collect();
-    let strangers = network_of(layout).map(|network| residents(layout, network)).unwrap_or_default();
-    let all: Vec<Process> = own.into_iter().chain(strangers.into_iter().map(|resident| resident.process)).collect();
+    let own = Process::families(recorded(layout));
+    let strangers = network_of(layout)
+        .map(|network| residents(layout, network))
+        .unwrap_or_default();
+    let all: Vec<Process> = own
+        .into_iter()
+        .chain(strangers.into_iter().map(|resident| resident.process))
+        .collect();
     crate::parallel::each(&all, |process| {
         process.end();
         process.await_end(GONE_WITHIN)
@@ -66,8 +83,14 @@ pub(super) fn end_all(layout: &Layout) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    let pids: Vec<String> = left.iter().map(|process| process.pid().to_string()).collect();
-    Err(Error::Failed(format!("processes of the fleet still run: {}", pids.join(", "))))
+    let pids: Vec<String> = left
+        .iter()
+        .map(|process| process.pid().to_string())
+        .collect();
+    Err(Error::Failed(format!(
+        "processes of the fleet still run: {}",
+        pids.join(", ")
+    )))
 }
 
 fn network_of(layout: &Layout) -> Option<u8> {

@@ -24,7 +24,8 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 /// Makes the client's key and the hosts' keys, `known_hosts` and `ssh_config`.
 pub fn introduce(layout: &Layout, hosts: &[Host], network: u8) -> Result<()> {
     generate_key(&layout.key("client"))?;
-    fs::copy(layout.key("client.pub"), layout.key("authorized_keys")).map_err(Error::file("write", &layout.key("authorized_keys")))?;
+    fs::copy(layout.key("client.pub"), layout.key("authorized_keys"))
+        .map_err(Error::file("write", &layout.key("authorized_keys")))?;
     if hosts.len() > OWN_KEYS_UP_TO {
         generate_key(&layout.key("shared"))?;
     }
@@ -62,7 +63,21 @@ pub fn generate_key(path: &Path) -> Result<()> {
             fs::remove_file(&old).map_err(Error::file("remove", &old))?;
         }
     }
-    command::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "shipit lab", "-f", &path.to_string_lossy()]).map(drop)
+    command::run(
+        "ssh-keygen",
+        &[
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "shipit lab",
+            "-f",
+            &path.to_string_lossy(),
+        ],
+    )
+    .map(drop)
 }
 
 /// Starts a host's sshd and waits until it greets.
@@ -71,8 +86,18 @@ pub fn start(layout: &Layout, host: &Host) -> Result<Process> {
     fs::write(&config, sshd_config(layout, host)).map_err(Error::file("write", &config))?;
     let log = host.log("sshd");
     let program = command::find("sshd")?;
-    let process = Process::start_detached(&program, &["-D", "-e", "-f", &config.to_string_lossy()], &log, &host.pid_file("sshd"))?;
-    wait::until(&format!("sshd on {} greets", host.name), START_WITHIN, Some(&log), || greets(host))?;
+    let process = Process::start_detached(
+        &program,
+        &["-D", "-e", "-f", &config.to_string_lossy()],
+        &log,
+        &host.pid_file("sshd"),
+    )?;
+    wait::until(
+        &format!("sshd on {} greets", host.name),
+        START_WITHIN,
+        Some(&log),
+        || greets(host),
+    )?;
     Ok(process)
 }
 
