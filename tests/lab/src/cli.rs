@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
-use lab::{bench, demo, packages, span};
+use lab::{bench, demo, packages, scenario, span, suite};
 
 /// Fleets of real servers on this machine, to try shipit on.
 #[derive(Parser)]
@@ -36,6 +36,10 @@ enum Command {
     /// Measure shipit against bare shell.
     #[command(subcommand)]
     Bench(Bench),
+    /// Play the scenarios of `tests/lab/scenarios` on real servers.
+    Scenarios(scenario::Options),
+    /// Run everything that CI runs.
+    Test,
     /// Send requests without pause, and count what is lost.
     Load(LoadArguments),
     /// Have a balancer's haproxy read its configuration anew.
@@ -85,6 +89,8 @@ pub fn run() -> Result<()> {
         Command::Down { name } => standing(&name)?.down(),
         Command::Demo(options) => demo::run(&options),
         Command::Bench(Bench::Rolling(options)) => bench::rolling(&options),
+        Command::Scenarios(options) => scenario::run(&options),
+        Command::Test => suite::run(),
         Command::Load(arguments) => load(arguments),
         Command::Reload { balancer, name } => {
             let fleet = standing(&name)?;

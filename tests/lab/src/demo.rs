@@ -25,6 +25,9 @@ pub struct Options {
 /// The strategies that each fleet is deployed with, one after the other under one load.
 const STRATEGIES: [&str; 1] = ["rolling"];
 
+/// haproxy sends requests to a new server after two checks, half a second apart.
+const SERVING_WITHIN: Duration = Duration::from_secs(20);
+
 /// A fleet of the demo: how its app takes a SIGTERM, and how many balancers must agree.
 struct Scene {
     stop: Stop,

@@ -87,7 +87,7 @@ impl Error {
     }
 
     /// Says that a file's content is wrong.
-    pub fn content(path: &Path, reason: impl ToString) -> Self {
+    pub fn content(path: &Path, reason: &dyn ToString) -> Self {
         Self::Content {
             path: path.to_owned(),
             reason: reason.to_string(),

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,10 +44,12 @@ pub struct Shipit {
 pub struct Outcome {
     /// The command line, for messages.
     pub command: String,
-    /// The exit code; `None` if a signal ended it.
-    pub code: Option<i32>,
+    /// The exit code; if a signal ended it, minus that signal's number.
+    pub code: i32,
     /// How long it took.
     pub lasted: Duration,
+    /// The temporary files and sockets that it left behind.
+    pub left: Vec<String>,
     /// What it printed on standard output.
     pub stdout: String,
     /// What it printed on standard error.
@@ -63,6 +66,22 @@ impl Shipit {
     #[must_use]
     pub fn binary(&self) -> &Path {
         &self.binary
+    }
+
+    /// Deploys the first release to a fleet that has none: nothing serves yet, so all hosts go at once.
+    pub fn deploy_first(&self, fleet: &Fleet, output: Output) -> Result<Outcome> {
+        let arguments = [
+            "deploy",
+            "lab",
+            "--strategy",
+            "rolling",
+            "--max-in-flight",
+            "100%",
+            "--min-serving",
+            "0",
+            "--yes",
+        ];
+        self.run(fleet, &arguments, output)?.success()
     }
 
     /// Runs it in the fleet's project directory to its end.
@@ -84,19 +103,32 @@ impl Shipit {
                 command.env_remove(&*name);
             }
         }
+        // Short, because sockets go there; its own, because nothing may be left in it.
+        let temporary = tempfile::Builder::new()
+            .prefix("lab")
+            .tempdir_in("/tmp")
+            .map_err(scratch_error)?;
+        command
+            .env("TMPDIR", temporary.path())
+            .env("XDG_RUNTIME_DIR", temporary.path());
+        // What shipit remembers of its runs goes with the fleet.
+        command.env("XDG_STATE_HOME", fleet.layout.root.join("state"));
         let mut kept = [scratch()?, scratch()?];
         if output == Output::Kept {
             let [stdout, stderr] = &kept;
             command.stdout(stdout.try_clone().map_err(scratch_error)?);
             command.stderr(stderr.try_clone().map_err(scratch_error)?);
         }
-        let (code, lasted) = watch(command, &self.binary)?;
+        let (status, lasted) = watch(command, &self.binary)?;
         let [stdout, stderr] = &mut kept;
         let command = format!("shipit {}", arguments.join(" "));
         Ok(Outcome {
             command,
-            code,
+            code: status
+                .code()
+                .unwrap_or_else(|| -status.signal().unwrap_or_default()),
             lasted,
+            left: names(temporary.path()),
             stdout: content(stdout)?,
             stderr: content(stderr)?,
         })
@@ -106,12 +138,10 @@ impl Shipit {
 impl Outcome {
     /// The outcome, if it is exit code 0; else an error with the end of what shipit said.
     pub fn success(self) -> Result<Self> {
-        if self.code == Some(0) {
+        if self.code == 0 {
             return Ok(self);
         }
-        let status = self.code.map_or("ended by a signal".into(), |code| {
-            format!("exit code {code}")
-        });
+        let status = format!("exit code {}", self.code);
         Err(Error::Command {
             command: self.command,
             status,
@@ -132,7 +162,15 @@ pub fn stop_running() {
     }
 }
 
-fn watch(mut command: Command, binary: &Path) -> Result<(Option<i32>, Duration)> {
+/// Kills a run that is under way, as a machine that loses its power does; whether there was one.
+pub fn kill_running() -> bool {
+    let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    running
+        .inspect(|process| process.signal(rustix::process::Signal::KILL))
+        .is_some()
+}
+
+fn watch(mut command: Command, binary: &Path) -> Result<(ExitStatus, Duration)> {
     let began = Instant::now();
     let mut child = command
         .spawn()
@@ -155,7 +193,14 @@ fn watch(mut command: Command, binary: &Path) -> Result<(Option<i32>, Duration)>
     };
     let lasted = began.elapsed();
     *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    Ok((status.code(), lasted))
+    Ok((status, lasted))
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// A file, and not a pipe: a child that shipit left behind would hold the pipe open, and the lab would wait for it.

@@ -75,7 +75,7 @@ impl Behaviour {
             return Ok(Self::default());
         }
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        toml::from_str(&text).map_err(|error| Error::content(&path, error))
+        toml::from_str(&text).map_err(|error| Error::content(&path, &error))
     }
 }
 

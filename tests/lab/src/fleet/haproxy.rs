@@ -121,7 +121,7 @@ pub fn servers(socket: &Path) -> Result<Vec<ServerState>> {
     let (Some(name), Some(status)) = (column("svname"), column("status")) else {
         return Err(Error::content(
             socket,
-            "`show stat` has no columns `svname` and `status`",
+            &"`show stat` has no columns `svname` and `status`",
         ));
     };
     let servers = lines.filter_map(|row| {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::host::Host;
+use crate::command;
 use crate::error::{Error, Result};
 use crate::workspace;
 
@@ -69,6 +70,7 @@ impl Layout {
 
     /// Removes everything.
     pub fn remove(&self) -> Result<()> {
+        self.unmount()?;
         for directory in [&self.sockets, &self.root] {
             match fs::remove_dir_all(directory) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -76,6 +78,16 @@ impl Layout {
                 }
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// A scenario may have given a host a small disk of its own.
+    fn unmount(&self) -> Result<()> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        for point in points.filter(|point| Path::new(point).starts_with(&self.root)) {
+            command::run("umount", &[point])?;
         }
         Ok(())
     }

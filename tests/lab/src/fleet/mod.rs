@@ -29,7 +29,7 @@ use crate::workspace;
 pub use host::{Host, Role};
 pub use layout::Layout;
 pub use probe::Instance;
-pub use residents::{Resident, residents};
+pub use residents::{Stranger, strangers};
 pub use spec::Spec;
 pub use standing::take_all_down;
 
@@ -99,7 +99,7 @@ impl Fleet {
         let path = layout.root.join("fleet.json");
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
         let record: Record =
-            serde_json::from_str(&text).map_err(|error| Error::content(&path, error))?;
+            serde_json::from_str(&text).map_err(|error| Error::content(&path, &error))?;
         let mut fleet = Self::assemble(record.spec, layout, record.network);
         fleet.temporary = false;
         Ok(Some(fleet))
@@ -155,7 +155,7 @@ impl Fleet {
             spec: self.spec.clone(),
         };
         let text =
-            serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, error))?;
+            serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, &error))?;
         fs::write(&path, text).map_err(Error::file("write", &path))
     }
 

@@ -18,7 +18,7 @@ pub fn write(fleet: &Fleet) -> Result<()> {
 /// Changes the app: what the next release will hold.
 pub fn write_app(fleet: &Fleet, behaviour: &Behaviour, version: &str) -> Result<()> {
     let app = fleet.layout.project().join("app");
-    let behaviour = toml::to_string(behaviour).map_err(|error| Error::content(&app, error))?;
+    let behaviour = toml::to_string(behaviour).map_err(|error| Error::content(&app, &error))?;
     put(&app.join("app.toml"), &behaviour)?;
     put(&app.join("version"), &format!("{version}\n"))
 }

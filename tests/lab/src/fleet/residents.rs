@@ -8,16 +8,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Layout;
+use super::{Fleet, Layout};
 use crate::error::{Error, Result};
 use crate::process::Process;
 
 /// Nothing in a fleet ignores SIGKILL for longer.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
-/// A process that lives in a fleet.
+/// A process that does not belong to the fleet.
 #[derive(Debug, Clone)]
-pub struct Resident {
+pub struct Stranger {
     /// The process.
     pub process: Process,
     /// Its command line.
@@ -41,23 +41,47 @@ fn recorded(layout: &Layout) -> Vec<Process> {
         .collect()
 }
 
-/// The processes that came over ssh and are neither the fleet's own nor on their way out with a session.
-///
-/// After a deploy there are none: what is listed here was left behind.
-#[must_use]
-pub fn residents(layout: &Layout, network: u8) -> Vec<Resident> {
-    let own = Process::families(recorded(layout));
+/// The processes that came over ssh and are not the fleet's own.
+fn visitors(own: &[Process], network: u8) -> impl Iterator<Item = Process> {
     let here = format!(" 127.{network}.");
-    let strangers = Process::all()
+    let visits = move |process: &Process| {
+        let connection = process.variable("SSH_CONNECTION");
+        connection.is_some_and(|connection| connection.contains(&here))
+    };
+    Process::all()
         .into_iter()
-        .filter(|process| !own.contains(process));
-    strangers
-        .filter(|process| {
-            process
-                .variable("SSH_CONNECTION")
-                .is_some_and(|connection| connection.contains(&here))
-        })
-        .map(|process| Resident {
+        .filter(move |process| !own.contains(process) && visits(process))
+}
+
+/// Who is in the fleet, or on the way to it, and does not belong there: sessions, guards that somebody's deploy left
+/// behind, and on this side ssh processes with an address of the fleet in their command line.
+///
+/// After a deploy there is nobody.
+#[must_use]
+pub fn strangers(fleet: &Fleet) -> Vec<Stranger> {
+    let recorded = recorded(&fleet.layout);
+    let own = Process::families(recorded.clone());
+    let sessions = own
+        .iter()
+        .filter(|process| process.command_line().starts_with("sshd: "));
+    let (config, address) = (fleet.layout.ssh_config(), format!("127.{}.", fleet.network));
+    let towards = |process: &Process| {
+        let line = process.command_line();
+        let named = line.contains(&address) || line.contains(&*config.to_string_lossy());
+        line.split([' ', ':'])
+            .next()
+            .is_some_and(|program| program.ends_with("ssh"))
+            && named
+    };
+    let clients = Process::all()
+        .into_iter()
+        .filter(|process| !own.contains(process) && towards(process));
+    let found = sessions
+        .filter(|session| !recorded.contains(session))
+        .copied();
+    let found = found.chain(visitors(&own, fleet.network)).chain(clients);
+    found
+        .map(|process| Stranger {
             process,
             command: process.command_line(),
         })
@@ -68,13 +92,12 @@ pub fn residents(layout: &Layout, network: u8) -> Vec<Resident> {
 pub(super) fn end_all(layout: &Layout) -> Result<()> {
     // Sessions are children of an sshd that would not take them along.
     let own = Process::families(recorded(layout));
-    let strangers = network_of(layout)
-        .map(|network| residents(layout, network))
-        .unwrap_or_default();
-    let all: Vec<Process> = own
+    let network = network_of(layout);
+    let visitors: Vec<Process> = network
         .into_iter()
-        .chain(strangers.into_iter().map(|resident| resident.process))
+        .flat_map(|network| visitors(&own, network))
         .collect();
+    let all = [own, visitors].concat();
     crate::parallel::each(&all, |process| {
         process.end();
         process.await_end(GONE_WITHIN)

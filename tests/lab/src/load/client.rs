@@ -95,7 +95,7 @@ impl Client {
         while !*stopping.borrow() {
             let began = Instant::now();
             let outcome = timeout(TIMEOUT, self.request()).await.unwrap_or_else(|_| {
-                Err(Lost::new(LossKind::Timeout, format!("after {TIMEOUT:?}")))
+                Err(Lost::new(LossKind::Timeout, &format!("after {TIMEOUT:?}")))
             });
             self.account(began, outcome);
             tokio::select! {
@@ -131,7 +131,7 @@ impl Client {
         let Some(answer) = connection.send(self.build(body.clone())?).await? else {
             return Err(Lost::new(
                 LossKind::Closed,
-                "a new connection was closed before the request",
+                &"a new connection was closed before the request",
             ));
         };
         if matches!(self.class, Class::KeepAlive | Class::Post) {
@@ -180,7 +180,7 @@ impl Client {
         }
         request
             .body(Full::new(body))
-            .map_err(|error| Lost::new(LossKind::Connect, error))
+            .map_err(|error| Lost::new(LossKind::Connect, &error))
     }
 
     /// A different body each time, so that an answer to another request is noticed.

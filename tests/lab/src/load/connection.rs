@@ -29,7 +29,7 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub async fn open(target: SocketAddr) -> Result<Self, Lost> {
-        let lost = |error: &dyn ToString| Lost::new(LossKind::Connect, error.to_string());
+        let lost = |error: &dyn ToString| Lost::new(LossKind::Connect, error);
         let stream = TcpStream::connect(target)
             .await
             .map_err(|error| lost(&error))?;

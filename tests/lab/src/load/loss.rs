@@ -72,7 +72,7 @@ pub struct Lost {
 
 impl Lost {
     /// A loss without an answer.
-    pub fn new(kind: LossKind, detail: impl ToString) -> Self {
+    pub fn new(kind: LossKind, detail: &dyn ToString) -> Self {
         Self {
             kind,
             detail: detail.to_string(),

@@ -45,15 +45,14 @@ impl Tally {
 
     /// Counts a loss.
     pub fn lost(&self, class: &'static str, began: Instant, lost: Lost, last_release: &str) {
-        let loss = Loss {
+        self.counts().losses.push(Loss {
             at: began - self.started,
             after: began.elapsed(),
             class,
             kind: lost.kind,
             detail: lost.detail,
             release: lost.release.unwrap_or_else(|| last_release.to_owned()),
-        };
-        self.counts().losses.push(loss);
+        });
     }
 
     /// How many requests are over, and how many of them were lost.
