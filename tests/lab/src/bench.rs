@@ -61,40 +61,25 @@ pub fn rolling(options: &Options) -> Result<()> {
     packages::install()?;
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Release)?;
-    let fleets = [
-        Contender::prepare("bench-floor", options)?,
-        Contender::prepare("bench-shipit", options)?,
-    ];
+    let fleets = [Contender::prepare("bench-floor", options)?, Contender::prepare("bench-shipit", options)?];
     let [floor, own] = &fleets;
 
     // Each needs a release to replace, and the first deploy finds no app to drain: it is not measured.
     floor.run_script("0")?;
     floor.await_up()?;
     own.run_shipit(&shipit, "0")?;
-    let targets = fleets
-        .iter()
-        .flat_map(|contender| contender.fleet.frontends())
-        .collect();
+    let targets = fleets.iter().flat_map(|contender| contender.fleet.frontends()).collect();
     own.await_up()?;
     let load = Load::start_mix(targets, Mix::light())?;
     let mut seconds = (Vec::new(), Vec::new());
     for run in 1..=options.runs {
-        let (theirs, ours) = (
-            floor.run_script(&run.to_string())?,
-            own.run_shipit(&shipit, &run.to_string())?,
-        );
-        eprintln!(
-            "run {run}: floor {:.2} s, shipit {:.2} s",
-            theirs.as_secs_f64(),
-            ours.as_secs_f64()
-        );
+        let (theirs, ours) = (floor.run_script(&run.to_string())?, own.run_shipit(&shipit, &run.to_string())?);
+        eprintln!("run {run}: floor {:.2} s, shipit {:.2} s", theirs.as_secs_f64(), ours.as_secs_f64());
         seconds.0.push(theirs.as_secs_f64());
         seconds.1.push(ours.as_secs_f64());
     }
     let report = load.stop()?;
-    fleets
-        .into_iter()
-        .try_for_each(|contender| contender.fleet.down())?;
+    fleets.into_iter().try_for_each(|contender| contender.fleet.down())?;
 
     let measurement = Measurement {
         hosts: options.hosts,
@@ -111,26 +96,15 @@ pub fn rolling(options: &Options) -> Result<()> {
 impl Measurement {
     fn print(&self, options: &Options) -> Result<()> {
         if options.json {
-            let text = serde_json::to_string_pretty(self)
-                .map_err(|error| Error::Failed(error.to_string()))?;
+            let text = serde_json::to_string_pretty(self).map_err(|error| Error::Failed(error.to_string()))?;
             println!("{text}");
             return Ok(());
         }
-        println!(
-            "rolling deploy of {} hosts behind {} haproxy, one host at a time",
-            self.hosts, self.balancers
-        );
+        println!("rolling deploy of {} hosts behind {} haproxy, one host at a time", self.hosts, self.balancers);
         for (name, seconds) in [("floor", &self.floor), ("shipit", &self.shipit)] {
-            println!(
-                "  {name:<8} median {:>6.2} s   min {:>6.2} s",
-                median(seconds),
-                least(seconds)
-            );
+            println!("  {name:<8} median {:>6.2} s   min {:>6.2} s", median(seconds), least(seconds));
         }
-        println!(
-            "  ratio of the medians {:.3}; {} requests, {} failed",
-            self.ratio, self.requests, self.failed
-        );
+        println!("  ratio of the medians {:.3}; {} requests, {} failed", self.ratio, self.requests, self.failed);
         Ok(())
     }
 }
@@ -139,11 +113,7 @@ fn median(seconds: &[f64]) -> f64 {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        sorted[middle]
-    } else {
-        f64::midpoint(sorted[middle - 1], sorted[middle])
-    }
+    if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
 fn least(seconds: &[f64]) -> f64 {
@@ -157,11 +127,7 @@ struct Contender {
 
 impl Contender {
     fn prepare(name: &str, options: &Options) -> Result<Self> {
-        let spec = Spec {
-            hosts: options.hosts,
-            balancers: options.balancers,
-            ..Spec::named(name)
-        };
+        let spec = Spec { hosts: options.hosts, balancers: options.balancers, ..Spec::named(name) };
         Fleet::renew(spec).map(|fleet| Self { fleet })
     }
 
@@ -173,10 +139,7 @@ impl Contender {
     fn run_shipit(&self, shipit: &Shipit, version: &str) -> Result<Duration> {
         self.fleet.write_app(&Behaviour::default(), version)?;
         let arguments = ["deploy", "lab", "--strategy", "rolling", "--yes"];
-        shipit
-            .run(&self.fleet, &arguments, Output::Kept)?
-            .success()
-            .map(|outcome| outcome.lasted)
+        shipit.run(&self.fleet, &arguments, Output::Kept)?.success().map(|outcome| outcome.lasted)
     }
 
     fn run_script(&self, version: &str) -> Result<Duration> {
@@ -194,28 +157,9 @@ impl Contender {
             .env("APP", layout.project().join("app"))
             .env("FLEET", &layout.root)
             .env("SOCKETS", &layout.sockets)
-            .env(
-                "WEB",
-                words(
-                    self.fleet
-                        .web
-                        .iter()
-                        .map(|host| format!("{}={}", host.name, host.address)),
-                ),
-            )
-            .env(
-                "BALANCERS",
-                words(
-                    self.fleet
-                        .balancers
-                        .iter()
-                        .map(|host: &Host| host.name.clone()),
-                ),
-            )
-            .env(
-                "PORTS",
-                words(self.fleet.spec.ports().iter().map(u16::to_string)),
-            )
+            .env("WEB", words(self.fleet.web.iter().map(|host| format!("{}={}", host.name, host.address))))
+            .env("BALANCERS", words(self.fleet.balancers.iter().map(|host: &Host| host.name.clone())))
+            .env("PORTS", words(self.fleet.spec.ports().iter().map(u16::to_string)))
             .stdin(Stdio::null())
             .output()
             .map_err(Error::program("sh"))?;

@@ -11,11 +11,7 @@ use lab::{bench, demo, packages, scenario, span, suite};
 
 /// Fleets of real servers on this machine, to try shipit on.
 #[derive(Parser)]
-#[command(
-    name = "cargo lab",
-    bin_name = "cargo lab",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo lab", bin_name = "cargo lab", disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -101,11 +97,7 @@ pub fn run() -> Result<()> {
 }
 
 fn standing(name: &str) -> Result<Fleet> {
-    let none = || {
-        Error::Refused(format!(
-            "there is no fleet `{name}`; start one: cargo lab up --name {name}"
-        ))
-    };
+    let none = || Error::Refused(format!("there is no fleet `{name}`; start one: cargo lab up --name {name}"));
     Fleet::find(name)?.ok_or_else(none)
 }
 
@@ -121,45 +113,27 @@ fn up(spec: Spec) -> Result<()> {
     );
     println!();
     println!("  deploy    shipit -C {} deploy lab", project.display());
-    println!(
-        "  log in    ssh -F {} web1",
-        fleet.layout.ssh_config().display()
-    );
+    println!("  log in    ssh -F {} web1", fleet.layout.ssh_config().display());
     println!("  look      curl http://{}/", fleet.frontends()[0]);
     println!("  load      cargo lab load --name {}", fleet.spec.name);
-    println!(
-        "  change    {}/app/app.toml: how the next release behaves",
-        project.display()
-    );
+    println!("  change    {}/app/app.toml: how the next release behaves", project.display());
     println!("  end       cargo lab down --name {}", fleet.spec.name);
     fleet.leave();
     Ok(())
 }
 
 fn load(arguments: LoadArguments) -> Result<()> {
-    let targets = if arguments.target.is_empty() {
-        standing(&arguments.name)?.frontends()
-    } else {
-        arguments.target
-    };
+    let targets = if arguments.target.is_empty() { standing(&arguments.name)?.frontends() } else { arguments.target };
     let load = Load::start(targets)?;
     std::thread::sleep(arguments.lasting);
     let report = load.stop()?;
     if arguments.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&report)
-                .map_err(|error| Error::Failed(error.to_string()))?
-        );
+        println!("{}", serde_json::to_string_pretty(&report).map_err(|error| Error::Failed(error.to_string()))?);
     } else {
         print!("{report}");
     }
     if report.failed() > 0 {
-        return Err(Error::Failed(format!(
-            "{} of {} requests failed",
-            report.failed(),
-            report.sent()
-        )));
+        return Err(Error::Failed(format!("{} of {} requests failed", report.failed(), report.sent())));
     }
     Ok(())
 }

@@ -35,22 +35,10 @@ struct Scene {
 }
 
 const SCENES: [Scene; 4] = [
-    Scene {
-        stop: Stop::Graceful,
-        balancers: 1,
-    },
-    Scene {
-        stop: Stop::Graceful,
-        balancers: 2,
-    },
-    Scene {
-        stop: Stop::Abrupt,
-        balancers: 1,
-    },
-    Scene {
-        stop: Stop::Abrupt,
-        balancers: 2,
-    },
+    Scene { stop: Stop::Graceful, balancers: 1 },
+    Scene { stop: Stop::Graceful, balancers: 2 },
+    Scene { stop: Stop::Abrupt, balancers: 1 },
+    Scene { stop: Stop::Abrupt, balancers: 2 },
 ];
 
 /// Runs the demo; an error if a single request was lost.
@@ -58,28 +46,16 @@ pub fn run(options: &Options) -> Result<()> {
     packages::install()?;
     interrupt::take_fleets_along();
     println!("building shipit");
-    let shipit = Shipit::build(if options.debug {
-        Profile::Debug
-    } else {
-        Profile::Release
-    })?;
+    let shipit = Shipit::build(if options.debug { Profile::Debug } else { Profile::Release })?;
 
     println!();
-    println!(
-        "Deploys to 4 hosts, 2 instances of the app on each: real sshd, nginx and haproxy on loopback."
-    );
+    println!("Deploys to 4 hosts, 2 instances of the app on each: real sshd, nginx and haproxy on loopback.");
     println!(
         "Meanwhile 20 clients send requests and repeat none: GET, POST, kept connections and new ones, answers of 2 s."
     );
     println!();
-    println!(
-        "  {:<28} {:<10} {:>8} {:>10} {:>7}",
-        "app", "strategy", "deploy", "requests", "failed"
-    );
-    let reports = SCENES
-        .iter()
-        .map(|scene| scene.play(&shipit, options))
-        .collect::<Result<Vec<_>>>()?;
+    println!("  {:<28} {:<10} {:>8} {:>10} {:>7}", "app", "strategy", "deploy", "requests", "failed");
+    let reports = SCENES.iter().map(|scene| scene.play(&shipit, options)).collect::<Result<Vec<_>>>()?;
     conclude(&reports)
 }
 
@@ -99,24 +75,13 @@ fn conclude(reports: &[Report]) -> Result<()> {
 
 impl Scene {
     fn play(&self, shipit: &Shipit, options: &Options) -> Result<Report> {
-        let fleet = Fleet::renew(Spec {
-            balancers: self.balancers,
-            ..Spec::named("demo")
-        })?;
-        let behaviour = Behaviour {
-            stop: self.stop,
-            ..Behaviour::default()
-        };
-        let output = if options.verbose {
-            Output::Shown
-        } else {
-            Output::Kept
-        };
+        let fleet = Fleet::renew(Spec { balancers: self.balancers, ..Spec::named("demo") })?;
+        let behaviour = Behaviour { stop: self.stop, ..Behaviour::default() };
+        let output = if options.verbose { Output::Shown } else { Output::Kept };
 
         fleet.write_app(&behaviour, "1")?;
-        shipit
-            .run(&fleet, &["deploy", "lab", "--yes"], output)?
-            .success()?;
+        shipit.deploy_first(&fleet, output)?;
+        fleet.await_servers_up(SERVING_WITHIN)?;
         let load = Load::start(fleet.frontends())?;
         for (number, strategy) in STRATEGIES.iter().enumerate() {
             let version = (number + 2).to_string();
@@ -125,20 +90,9 @@ impl Scene {
             let _ = io::stdout().flush();
             let before = load.so_far();
             fleet.write_app(&behaviour, &version)?;
-            let outcome = shipit
-                .run(
-                    &fleet,
-                    &["deploy", "lab", "--strategy", strategy, "--yes"],
-                    output,
-                )?
-                .success()?;
+            let outcome = shipit.run(&fleet, &["deploy", "lab", "--strategy", strategy, "--yes"], output)?.success()?;
             let after = settled(&load);
-            println!(
-                " {:>6.1} s {:>10} {:>7}",
-                outcome.lasted.as_secs_f64(),
-                after.0 - before.0,
-                after.1 - before.1
-            );
+            println!(" {:>6.1} s {:>10} {:>7}", outcome.lasted.as_secs_f64(), after.0 - before.0, after.1 - before.1);
             expect_everywhere(&fleet, &version)?;
         }
         let report = load.stop()?;
@@ -170,17 +124,12 @@ fn expect_everywhere(fleet: &Fleet, version: &str) -> Result<()> {
         .into_iter()
         .filter(|instance| instance.version.as_deref() != Some(version))
         .map(|instance| {
-            let found = instance
-                .version
-                .map_or("no answer".into(), |found| format!("version {found}"));
+            let found = instance.version.map_or("no answer".into(), |found| format!("version {found}"));
             format!("{}:{}: {found}", instance.host, instance.port)
         })
         .collect();
     if others.is_empty() {
         return Ok(());
     }
-    Err(Error::Failed(format!(
-        "after the deploy not every instance is version {version}: {}",
-        others.join(", ")
-    )))
+    Err(Error::Failed(format!("after the deploy not every instance is version {version}: {}", others.join(", "))))
 }

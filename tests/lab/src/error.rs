@@ -88,9 +88,6 @@ impl Error {
 
     /// Says that a file's content is wrong.
     pub fn content(path: &Path, reason: &dyn ToString) -> Self {
-        Self::Content {
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
+        Self::Content { path: path.to_owned(), reason: reason.to_string() }
     }
 }

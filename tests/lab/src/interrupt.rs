@@ -10,9 +10,7 @@ use crate::{fleet, shipit};
 /// From here on SIGINT and SIGTERM take down every fleet of this process, and then end it with code 130.
 pub fn take_fleets_along() {
     thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
         if runtime.block_on(interrupted()).is_none() {
             return;

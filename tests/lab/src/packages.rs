@@ -18,19 +18,14 @@ const PACKAGES: [(&str, &str, Option<&str>); 7] = [
 
 /// Installs what is missing: as root by itself, else by naming the command that does.
 pub fn install() -> Result<()> {
-    let missing: Vec<_> = PACKAGES
-        .into_iter()
-        .filter(|(_, program, _)| !command::is_installed(program))
-        .collect();
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|(_, program, _)| !command::is_installed(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|(package, ..)| *package).collect();
     if !rustix::process::getuid().is_root() {
         let names = names.join(" ");
-        return Err(Error::Refused(format!(
-            "missing programs; install them: sudo apt-get install {names}"
-        )));
+        return Err(Error::Refused(format!("missing programs; install them: sudo apt-get install {names}")));
     }
     eprintln!("installing {}", names.join(", "));
     // The package lists of a fresh machine are empty or old; they are worth fetching only then.
@@ -49,11 +44,7 @@ fn apt_get_install(names: &[&str]) -> Result<()> {
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
-    let arguments = [
-        &["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"],
-        arguments,
-    ]
-    .concat();
+    let arguments = [&["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"], arguments].concat();
     command::run("env", &arguments).map(drop)
 }
 
@@ -61,7 +52,5 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
 /// not ask for an sshd that is open to the network. A service that was there before is not touched.
 fn quiet(service: &str) {
     // Without systemd nothing was started, and nothing has to be stopped.
-    let _ = Command::new("systemctl")
-        .args(["disable", "--now", "--quiet", service])
-        .output();
+    let _ = Command::new("systemctl").args(["disable", "--now", "--quiet", service]).output();
 }

@@ -11,10 +11,7 @@ const THREADS: usize = 16;
 /// Does `work` for every item, several at a time, and returns the results in the items' order.
 ///
 /// The first error wins, but every item is worked on: what is half up has to be found by the clean-up.
-pub fn each<I: Sync, T: Send>(
-    items: &[I],
-    work: impl Fn(&I) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
+pub fn each<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> Result<T> + Sync) -> Result<Vec<T>> {
     let next = Mutex::new(items.iter().enumerate());
     let mut done = thread::scope(|scope| {
         let worker = || {
@@ -24,13 +21,8 @@ pub fn each<I: Sync, T: Send>(
             }
             mine
         };
-        let workers: Vec<_> = (0..THREADS.min(items.len()))
-            .map(|_| scope.spawn(worker))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_default())
-            .collect::<Vec<_>>()
+        let workers: Vec<_> = (0..THREADS.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect::<Vec<_>>()
     });
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()

@@ -30,10 +30,7 @@ impl Process {
     #[must_use]
     pub fn with_pid(pid: i32) -> Option<Self> {
         let stat = Stat::read(pid)?;
-        (!stat.zombie).then_some(Self {
-            pid,
-            started: stat.started,
-        })
+        (!stat.zombie).then_some(Self { pid, started: stat.started })
     }
 
     /// The process that a pid file names, if it still runs.
@@ -41,10 +38,7 @@ impl Process {
     pub fn recorded(pid_file: &Path) -> Option<Self> {
         let text = fs::read_to_string(pid_file).ok()?;
         let mut words = text.split_whitespace();
-        let process = Self {
-            pid: words.next()?.parse().ok()?,
-            started: words.next()?.parse().ok()?,
-        };
+        let process = Self { pid: words.next()?.parse().ok()?, started: words.next()?.parse().ok()? };
         process.is_alive().then_some(process)
     }
 
@@ -52,23 +46,12 @@ impl Process {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| Self::with_pid(entry.file_name().to_str()?.parse().ok()?))
-            .collect()
+        entries.filter_map(|entry| Self::with_pid(entry.file_name().to_str()?.parse().ok()?)).collect()
     }
 
     /// Starts a program in a session of its own, so that neither Ctrl-C nor a closed terminal reaches it.
-    pub fn start_detached(
-        program: &str,
-        arguments: &[&str],
-        log: &Path,
-        pid_file: &Path,
-    ) -> Result<Self> {
-        let output = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(Error::file("write", log))?;
+    pub fn start_detached(program: &str, arguments: &[&str], log: &Path, pid_file: &Path) -> Result<Self> {
+        let output = OpenOptions::new().create(true).append(true).open(log).map_err(Error::file("write", log))?;
         let errors = output.try_clone().map_err(Error::file("write", log))?;
         let child = Command::new("setsid")
             .arg(program)
@@ -81,10 +64,7 @@ impl Process {
             .map_err(Error::program(program))?;
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let Some(process) = Self::with_pid(pid) else {
-            return Err(Error::Failed(format!(
-                "`{program}` ended at once, see {}",
-                log.display()
-            )));
+            return Err(Error::Failed(format!("`{program}` ended at once, see {}", log.display())));
         };
         let record = format!("{} {}\n", process.pid, process.started);
         fs::write(pid_file, record).map_err(Error::file("write", pid_file))?;
@@ -130,16 +110,11 @@ impl Process {
 
     /// Waits until it is gone.
     pub fn await_end(self, within: Duration) -> Result<()> {
-        wait::until(
-            &format!("the end of process {}", self.pid),
-            within,
-            None,
-            || {
-                // If it is a child of ours it stays a zombie until somebody asks; if not, asking does no harm.
-                let _ = rustix::process::waitpid(Pid::from_raw(self.pid), WaitOptions::NOHANG);
-                (!self.is_alive()).then_some(())
-            },
-        )
+        wait::until(&format!("the end of process {}", self.pid), within, None, || {
+            // If it is a child of ours it stays a zombie until somebody asks; if not, asking does no harm.
+            let _ = rustix::process::waitpid(Pid::from_raw(self.pid), WaitOptions::NOHANG);
+            (!self.is_alive()).then_some(())
+        })
     }
 
     /// These processes, and all that they started, and so on.
@@ -170,18 +145,13 @@ impl Process {
     #[must_use]
     pub fn variable(self, name: &str) -> Option<String> {
         let assignment = format!("{name}=");
-        self.strings("environ")
-            .into_iter()
-            .find_map(|line| Some(line.strip_prefix(&assignment)?.to_owned()))
+        self.strings("environ").into_iter().find_map(|line| Some(line.strip_prefix(&assignment)?.to_owned()))
     }
 
     fn strings(self, file: &str) -> Vec<String> {
         let bytes = fs::read(format!("/proc/{}/{file}", self.pid)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        text.split('\0')
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect()
+        text.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 }
 

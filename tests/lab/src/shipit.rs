@@ -70,47 +70,26 @@ impl Shipit {
 
     /// Deploys the first release to a fleet that has none: nothing serves yet, so all hosts go at once.
     pub fn deploy_first(&self, fleet: &Fleet, output: Output) -> Result<Outcome> {
-        let arguments = [
-            "deploy",
-            "lab",
-            "--strategy",
-            "rolling",
-            "--max-in-flight",
-            "100%",
-            "--min-serving",
-            "0",
-            "--yes",
-        ];
+        let arguments =
+            ["deploy", "lab", "--strategy", "rolling", "--max-in-flight", "100%", "--min-serving", "0", "--yes"];
         self.run(fleet, &arguments, output)?.success()
     }
 
     /// Runs it in the fleet's project directory to its end.
     pub fn run(&self, fleet: &Fleet, arguments: &[&str], output: Output) -> Result<Outcome> {
         let mut command = Command::new(&self.binary);
-        command
-            .arg("-C")
-            .arg(fleet.layout.project())
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.arg("-C").arg(fleet.layout.project()).args(arguments).stdin(Stdio::null());
         // The lab's caller may run in CI or have shipit's variables set; a run here must not depend on it.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("SHIPIT_")
-                || name.starts_with("GITHUB_")
-                || name.starts_with("GITLAB_")
-                || name == "CI"
+            if name.starts_with("SHIPIT_") || name.starts_with("GITHUB_") || name.starts_with("GITLAB_") || name == "CI"
             {
                 command.env_remove(&*name);
             }
         }
         // Short, because sockets go there; its own, because nothing may be left in it.
-        let temporary = tempfile::Builder::new()
-            .prefix("lab")
-            .tempdir_in("/tmp")
-            .map_err(scratch_error)?;
-        command
-            .env("TMPDIR", temporary.path())
-            .env("XDG_RUNTIME_DIR", temporary.path());
+        let temporary = tempfile::Builder::new().prefix("lab").tempdir_in("/tmp").map_err(scratch_error)?;
+        command.env("TMPDIR", temporary.path()).env("XDG_RUNTIME_DIR", temporary.path());
         // What shipit remembers of its runs goes with the fleet.
         command.env("XDG_STATE_HOME", fleet.layout.root.join("state"));
         let mut kept = [scratch()?, scratch()?];
@@ -124,9 +103,7 @@ impl Shipit {
         let command = format!("shipit {}", arguments.join(" "));
         Ok(Outcome {
             command,
-            code: status
-                .code()
-                .unwrap_or_else(|| -status.signal().unwrap_or_default()),
+            code: status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()),
             lasted,
             left: names(temporary.path()),
             stdout: content(stdout)?,
@@ -142,20 +119,13 @@ impl Outcome {
             return Ok(self);
         }
         let status = format!("exit code {}", self.code);
-        Err(Error::Command {
-            command: self.command,
-            status,
-            output: last_lines(&(self.stdout + &self.stderr)),
-        })
+        Err(Error::Command { command: self.command, status, output: last_lines(&(self.stdout + &self.stderr)) })
     }
 }
 
 /// Tells a run that is under way to stop, and waits until it has put everything back.
 pub fn stop_running() {
-    let running = RUNNING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(process) = running {
         process.signal(rustix::process::Signal::TERM);
         let _ = process.await_end(STOP_WITHIN);
@@ -165,16 +135,12 @@ pub fn stop_running() {
 /// Kills a run that is under way, as a machine that loses its power does; whether there was one.
 pub fn kill_running() -> bool {
     let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    running
-        .inspect(|process| process.signal(rustix::process::Signal::KILL))
-        .is_some()
+    running.inspect(|process| process.signal(rustix::process::Signal::KILL)).is_some()
 }
 
 fn watch(mut command: Command, binary: &Path) -> Result<(ExitStatus, Duration)> {
     let began = Instant::now();
-    let mut child = command
-        .spawn()
-        .map_err(Error::program(binary.display().to_string()))?;
+    let mut child = command.spawn().map_err(Error::program(binary.display().to_string()))?;
     let process = i32::try_from(child.id()).ok().and_then(Process::with_pid);
     *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = process;
     let status = loop {
@@ -185,9 +151,7 @@ fn watch(mut command: Command, binary: &Path) -> Result<(ExitStatus, Duration)> 
             stop_running();
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Error::Failed(format!(
-                "shipit did not end within {DEADLINE:?}"
-            )));
+            return Err(Error::Failed(format!("shipit did not end within {DEADLINE:?}")));
         }
         thread::sleep(Duration::from_millis(5));
     };
@@ -198,9 +162,7 @@ fn watch(mut command: Command, binary: &Path) -> Result<(ExitStatus, Duration)> 
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// A file, and not a pipe: a child that shipit left behind would hold the pipe open, and the lab would wait for it.
@@ -214,8 +176,6 @@ fn scratch_error(source: io::Error) -> Error {
 
 fn content(file: &mut File) -> Result<String> {
     let mut bytes = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(scratch_error)?;
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(scratch_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -6,13 +6,10 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
 /// Reads `300ms`, `1.5s`, `2m`.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let unit_at = text
-        .find(|letter: char| letter.is_ascii_alphabetic())
-        .unwrap_or(text.len());
+    let unit_at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("`{text}` is no length of time; write it like `300ms` or `10s`"))?;
+    let number: f64 =
+        number.parse().map_err(|_| format!("`{text}` is no length of time; write it like `300ms` or `10s`"))?;
     let seconds = match unit {
         "ms" => number / 1000.0,
         "s" => number,

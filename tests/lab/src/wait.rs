@@ -15,12 +15,7 @@ const TAIL: usize = 15;
 /// Asks `probe` until it answers something, for at most `within`.
 ///
 /// `log` is the file whose end explains a failure.
-pub fn until<T>(
-    what: &str,
-    within: Duration,
-    log: Option<&Path>,
-    mut probe: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn until<T>(what: &str, within: Duration, log: Option<&Path>, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
         if let Some(found) = probe() {
@@ -28,11 +23,7 @@ pub fn until<T>(
         }
         if Instant::now() >= deadline {
             let log = log.map(explain).unwrap_or_default();
-            return Err(Error::Deadline {
-                what: what.to_owned(),
-                within,
-                log,
-            });
+            return Err(Error::Deadline { what: what.to_owned(), within, log });
         }
         thread::sleep(POLL);
     }
@@ -48,9 +39,5 @@ fn explain(log: &Path) -> String {
 pub fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(TAIL);
-    lines[from..]
-        .iter()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines[from..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -28,13 +28,7 @@ pub fn fleets() -> PathBuf {
 /// The `lab` binary: this process's own, or the one that lies beside a test's.
 pub fn lab_binary() -> Result<PathBuf> {
     let own = env::current_exe().map_err(Error::program("lab"))?;
-    let mut candidates = own.ancestors().take(4).map(|dir| {
-        if dir == own {
-            own.clone()
-        } else {
-            dir.join("lab")
-        }
-    });
+    let mut candidates = own.ancestors().take(4).map(|dir| if dir == own { own.clone() } else { dir.join("lab") });
     candidates
         .find(|path| path.file_name().is_some_and(|name| name == "lab") && path.is_file())
         .ok_or_else(|| Error::Refused("the lab is not built yet: run `cargo build -p lab`".into()))
@@ -57,9 +51,7 @@ pub fn build_shipit(profile: Profile) -> Result<PathBuf> {
         return Ok(root().join(given));
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(root())
-        .args(["build", "--quiet", "--package", "shipit"]);
+    cargo.current_dir(root()).args(["build", "--quiet", "--package", "shipit"]);
     let directory = match profile {
         Profile::Release => {
             cargo.arg("--release");

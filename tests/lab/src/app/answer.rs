@@ -35,12 +35,7 @@ impl App {
     /// A freshly booted app.
     pub fn new(behaviour: Behaviour, release: String, version: String) -> Self {
         let still_cold = AtomicU32::new(behaviour.cold_requests);
-        Self {
-            behaviour,
-            release,
-            version,
-            still_cold,
-        }
+        Self { behaviour, release, version, still_cold }
     }
 
     /// Answers a request.
@@ -50,11 +45,7 @@ impl App {
             "/version" => (200, text(self.version.clone())),
             "/sse" => (self.behaviour.answer, events()),
             path => {
-                let pause = if path == "/slow" {
-                    milliseconds(&request)
-                } else {
-                    Duration::ZERO
-                };
+                let pause = if path == "/slow" { milliseconds(&request) } else { Duration::ZERO };
                 let body = self.page(request).await?;
                 sleep(pause + self.warmth()).await;
                 (self.behaviour.answer, body)
@@ -73,33 +64,20 @@ impl App {
     async fn page(&self, request: Request<Incoming>) -> Result<Body, hyper::Error> {
         if request.method() == Method::POST {
             let received = request.into_body().collect().await?.to_bytes();
-            return Ok(text(format!(
-                "{} {:016x}\n",
-                received.len(),
-                checksum(&received)
-            )));
+            return Ok(text(format!("{} {:016x}\n", received.len(), checksum(&received))));
         }
         Ok(text(format!("release {}\n", self.release)))
     }
 
     /// The first requests after a boot fill caches and open connections.
     fn warmth(&self) -> Duration {
-        let taken = self
-            .still_cold
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            });
-        if taken.is_ok() {
-            self.behaviour.cold
-        } else {
-            Duration::ZERO
-        }
+        let taken = self.still_cold.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if taken.is_ok() { self.behaviour.cold } else { Duration::ZERO }
     }
 
     fn dressed(&self, status: u16, body: Body) -> Response<Body> {
         let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         // A release's name is a directory's; one that no header can carry is left out.
         if let Ok(release) = self.release.parse() {
@@ -107,10 +85,7 @@ impl App {
         }
         headers.insert("x-pid", std::process::id().into());
         // Without this nginx would keep the events of a stream to itself.
-        headers.insert(
-            "x-accel-buffering",
-            hyper::header::HeaderValue::from_static("no"),
-        );
+        headers.insert("x-accel-buffering", hyper::header::HeaderValue::from_static("no"));
         response
     }
 }
@@ -128,10 +103,7 @@ fn text(text: String) -> Body {
 fn events() -> Body {
     let numbers = futures_util::stream::unfold(0_u64, |number| async move {
         sleep(EVENT_EVERY).await;
-        Some((
-            Ok(Frame::data(Bytes::from(format!("data: {number}\n\n")))),
-            number + 1,
-        ))
+        Some((Ok(Frame::data(Bytes::from(format!("data: {number}\n\n")))), number + 1))
     });
     StreamBody::new(numbers).boxed_unsync()
 }

@@ -84,9 +84,9 @@ impl TryFrom<toml::Value> for Health {
 
     fn try_from(value: toml::Value) -> std::result::Result<Self, String> {
         match value {
-            toml::Value::Integer(status) => u16::try_from(status)
-                .map(Self::Status)
-                .map_err(|_| format!("{status} is no HTTP status")),
+            toml::Value::Integer(status) => {
+                u16::try_from(status).map(Self::Status).map_err(|_| format!("{status} is no HTTP status"))
+            }
             toml::Value::String(word) if word == "never" => Ok(Self::Never),
             other => Err(format!("expected a status or \"never\", found {other}")),
         }

@@ -19,22 +19,15 @@ use crate::error::{Error, Result};
 
 /// Runs the app of the release in the working directory until SIGTERM.
 pub fn run(listen: SocketAddr) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .map_err(Error::program("tokio"))?
-        .block_on(serve(listen))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::program("tokio"))?.block_on(serve(listen))
 }
 
 async fn serve(listen: SocketAddr) -> Result<()> {
     // The kernel gives the working directory without symlinks, so its last part is the release, not `current`.
     let directory = env::current_dir().map_err(Error::program("getcwd"))?;
     let behaviour = Behaviour::of_release(&directory)?;
-    let release = directory
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let release = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let version = std::fs::read_to_string(directory.join("version")).unwrap_or_default();
 
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::program("signal"))?;
@@ -46,14 +39,10 @@ async fn serve(listen: SocketAddr) -> Result<()> {
         _ = terminate.recv() => return Ok(()),
     }
     if behaviour.boot_fails {
-        return Err(Error::Failed(format!(
-            "release {release} does not boot: app.toml says `boot-fails = true`"
-        )));
+        return Err(Error::Failed(format!("release {release} does not boot: app.toml says `boot-fails = true`")));
     }
 
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(Error::program(format!("listen on {listen}")))?;
+    let listener = TcpListener::bind(listen).await.map_err(Error::program(format!("listen on {listen}")))?;
     println!("release {release} listens on {listen}");
     let app = Arc::new(App::new(behaviour, release, version));
     loop {
@@ -78,9 +67,7 @@ async fn serve(listen: SocketAddr) -> Result<()> {
 async fn converse(stream: TcpStream, app: Arc<App>, mut stopping: watch::Receiver<()>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| app.answer(request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         // A client that went away in the middle is its own affair.

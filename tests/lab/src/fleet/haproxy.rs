@@ -25,34 +25,20 @@ const QUICK_CHECKS_UP_TO: usize = 20;
 /// Starts a balancer's haproxy and waits until it listens and answers.
 pub fn start(layout: &Layout, balancer: &Host, servers: &[Host]) -> Result<Process> {
     let config = balancer.directory.join("haproxy.cfg");
-    fs::write(&config, configuration(layout, balancer, servers))
-        .map_err(Error::file("write", &config))?;
+    fs::write(&config, configuration(layout, balancer, servers)).map_err(Error::file("write", &config))?;
     let log = balancer.log("haproxy");
     let master = layout.master_socket(&balancer.name);
     let process = Process::start_detached(
         &command::find("haproxy")?,
-        &[
-            "-W",
-            "-S",
-            &master.to_string_lossy(),
-            "-f",
-            &config.to_string_lossy(),
-        ],
+        &["-W", "-S", &master.to_string_lossy(), "-f", &config.to_string_lossy()],
         &log,
         &balancer.pid_file("haproxy"),
     )?;
     let socket = layout.admin_socket(&balancer.name);
-    wait::until(
-        &format!("haproxy on {} answers", balancer.name),
-        START_WITHIN,
-        Some(&log),
-        || {
-            TcpStream::connect_timeout(&balancer.http(), Duration::from_secs(1)).ok()?;
-            ask(&socket, "show info")
-                .ok()
-                .filter(|answer| answer.contains("Pid: "))
-        },
-    )?;
+    wait::until(&format!("haproxy on {} answers", balancer.name), START_WITHIN, Some(&log), || {
+        TcpStream::connect_timeout(&balancer.http(), Duration::from_secs(1)).ok()?;
+        ask(&socket, "show info").ok().filter(|answer| answer.contains("Pid: "))
+    })?;
     Ok(process)
 }
 
@@ -61,19 +47,13 @@ pub fn reload(layout: &Layout, balancer: &Host) -> Result<()> {
     let socket = layout.admin_socket(&balancer.name);
     let before = worker_pid(&socket)?;
     let Some(master) = Process::recorded(&balancer.pid_file("haproxy")) else {
-        return Err(Error::Refused(format!(
-            "haproxy on {} does not run",
-            balancer.name
-        )));
+        return Err(Error::Refused(format!("haproxy on {} does not run", balancer.name)));
     };
     master.signal(Signal::USR2);
     let log = balancer.log("haproxy");
-    wait::until(
-        &format!("haproxy on {} reloads", balancer.name),
-        START_WITHIN,
-        Some(&log),
-        || worker_pid(&socket).ok().filter(|pid| *pid != before),
-    )?;
+    wait::until(&format!("haproxy on {} reloads", balancer.name), START_WITHIN, Some(&log), || {
+        worker_pid(&socket).ok().filter(|pid| *pid != before)
+    })?;
     Ok(())
 }
 
@@ -109,36 +89,20 @@ pub struct ServerState {
 /// How a balancer sees its servers.
 pub fn servers(socket: &Path) -> Result<Vec<ServerState>> {
     let table = ask(socket, "show stat app 4 -1")?;
-    let mut lines = table
-        .lines()
-        .map(|line| line.split(',').collect::<Vec<_>>());
+    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let heading = lines.next().unwrap_or_default();
-    let column = |name| {
-        heading
-            .iter()
-            .position(|column| column.trim_start_matches("# ") == name)
-    };
+    let column = |name| heading.iter().position(|column| column.trim_start_matches("# ") == name);
     let (Some(name), Some(status)) = (column("svname"), column("status")) else {
-        return Err(Error::content(
-            socket,
-            &"`show stat` has no columns `svname` and `status`",
-        ));
+        return Err(Error::content(socket, &"`show stat` has no columns `svname` and `status`"));
     };
     let servers = lines.filter_map(|row| {
-        Some(ServerState {
-            name: (*row.get(name)?).to_owned(),
-            status: (*row.get(status)?).to_owned(),
-        })
+        Some(ServerState { name: (*row.get(name)?).to_owned(), status: (*row.get(status)?).to_owned() })
     });
     Ok(servers.collect())
 }
 
 fn configuration(layout: &Layout, balancer: &Host, servers: &[Host]) -> String {
-    let interval = if servers.len() <= QUICK_CHECKS_UP_TO {
-        "500ms"
-    } else {
-        "2s"
-    };
+    let interval = if servers.len() <= QUICK_CHECKS_UP_TO { "500ms" } else { "2s" };
     let mut text = format!(
         "# {name}: written by `cargo lab up`.\n\
          global\n  \
@@ -174,12 +138,7 @@ fn configuration(layout: &Layout, balancer: &Host, servers: &[Host]) -> String {
         frontend = balancer.http(),
     );
     for server in servers {
-        let _ = writeln!(
-            text,
-            "  server {} {} check inter {interval} fall 3 rise 2",
-            server.name,
-            server.http()
-        );
+        let _ = writeln!(text, "  server {} {} check inter {interval} fall 3 rise 2", server.name, server.http());
     }
     text
 }

@@ -36,12 +36,7 @@ impl Host {
             Role::Balancer => (format!("lb{number}"), 1),
         };
         let directory = hosts.join(&name);
-        Self {
-            name,
-            role,
-            address: Ipv4Addr::new(127, network, subnet, number),
-            directory,
-        }
+        Self { name, role, address: Ipv4Addr::new(127, network, subnet, number), directory }
     }
 
     /// Where its sshd listens.
@@ -53,11 +48,7 @@ impl Host {
     /// Where its nginx or its haproxy listens.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
-        let port = if self.role == Role::Web {
-            WEB_PORT
-        } else {
-            FRONTEND_PORT
-        };
+        let port = if self.role == Role::Web { WEB_PORT } else { FRONTEND_PORT };
         (self.address, port).into()
     }
 

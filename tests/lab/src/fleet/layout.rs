@@ -27,9 +27,7 @@ impl Layout {
     pub fn of(name: &str) -> Result<Self> {
         let root = workspace::fleets().join(name);
         // It goes into the configuration of four programs and into shell commands, each with quoting rules of its own.
-        if root
-            .to_string_lossy()
-            .contains(|letter: char| letter.is_whitespace() || "\"'\\$;{}#%*?[]".contains(letter))
+        if root.to_string_lossy().contains(|letter: char| letter.is_whitespace() || "\"'\\$;{}#%*?[]".contains(letter))
         {
             let root = root.display();
             return Err(Error::Refused(format!(
@@ -51,13 +49,7 @@ impl Layout {
 
     /// Makes the directories.
     pub fn create(&self, hosts: &[Host]) -> Result<()> {
-        for directory in [
-            "bin",
-            "keys",
-            "project/app",
-            "project/inventories",
-            "project/recipes",
-        ] {
+        for directory in ["bin", "keys", "project/app", "project/inventories", "project/recipes"] {
             create_directory(&self.root.join(directory))?;
         }
         for host in hosts {
@@ -141,24 +133,12 @@ fn create_directory(path: &Path) -> Result<()> {
 
 /// In /tmp anybody may have made the directory before us, and whoever owns it owns the balancers.
 fn create_private_directory(path: &Path) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Error::file("create", path))?;
-    let owner = fs::symlink_metadata(path)
-        .map_err(Error::file("read", path))?
-        .uid();
-    let parent_owner = path
-        .parent()
-        .and_then(|parent| fs::symlink_metadata(parent).ok())
-        .map(|parent| parent.uid());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("create", path))?;
+    let owner = fs::symlink_metadata(path).map_err(Error::file("read", path))?.uid();
+    let parent_owner = path.parent().and_then(|parent| fs::symlink_metadata(parent).ok()).map(|parent| parent.uid());
     let user = rustix::process::getuid().as_raw();
     if owner == user && parent_owner == Some(user) {
         return Ok(());
     }
-    Err(Error::Refused(format!(
-        "`{}` belongs to another user",
-        path.display()
-    )))
+    Err(Error::Refused(format!("`{}` belongs to another user", path.display())))
 }

@@ -34,10 +34,7 @@ pub use spec::Spec;
 pub use standing::take_all_down;
 
 /// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
-const SCRIPTS: [(&str, &str); 2] = [
-    ("appctl", include_str!("appctl.sh")),
-    ("nginxctl", include_str!("nginxctl.sh")),
-];
+const SCRIPTS: [(&str, &str); 2] = [("appctl", include_str!("appctl.sh")), ("nginxctl", include_str!("nginxctl.sh"))];
 
 /// A fleet that stands.
 ///
@@ -98,8 +95,7 @@ impl Fleet {
         }
         let path = layout.root.join("fleet.json");
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let record: Record =
-            serde_json::from_str(&text).map_err(|error| Error::content(&path, &error))?;
+        let record: Record = serde_json::from_str(&text).map_err(|error| Error::content(&path, &error))?;
         let mut fleet = Self::assemble(record.spec, layout, record.network);
         fleet.temporary = false;
         Ok(Some(fleet))
@@ -107,21 +103,10 @@ impl Fleet {
 
     fn assemble(spec: Spec, layout: Layout, network: u8) -> Self {
         let hosts = layout.hosts();
-        let numbered = |role, count| {
-            (1..=count)
-                .map(|number| Host::numbered(role, number, network, &hosts))
-                .collect()
-        };
+        let numbered = |role, count| (1..=count).map(|number| Host::numbered(role, number, network, &hosts)).collect();
         let web = numbered(Role::Web, spec.hosts);
         let balancers = numbered(Role::Balancer, spec.balancers);
-        Self {
-            spec,
-            layout,
-            network,
-            web,
-            balancers,
-            temporary: true,
-        }
+        Self { spec, layout, network, web, balancers, temporary: true }
     }
 
     fn build(&self) -> Result<()> {
@@ -150,12 +135,8 @@ impl Fleet {
 
     fn write_record(&self) -> Result<()> {
         let path = self.layout.root.join("fleet.json");
-        let record = Record {
-            network: self.network,
-            spec: self.spec.clone(),
-        };
-        let text =
-            serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, &error))?;
+        let record = Record { network: self.network, spec: self.spec.clone() };
+        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, &error))?;
         fs::write(&path, text).map_err(Error::file("write", &path))
     }
 
@@ -168,8 +149,7 @@ impl Fleet {
         for (name, script) in SCRIPTS {
             let path = self.layout.bin(name);
             fs::write(&path, script).map_err(Error::file("write", &path))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-                .map_err(Error::file("write", &path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))?;
         }
         Ok(())
     }
@@ -183,12 +163,7 @@ impl Fleet {
     /// The host of this name.
     pub fn host(&self, name: &str) -> Result<Host> {
         let found = self.hosts().into_iter().find(|host| host.name == name);
-        found.ok_or_else(|| {
-            Error::Refused(format!(
-                "the fleet `{}` has no host `{name}`",
-                self.spec.name
-            ))
-        })
+        found.ok_or_else(|| Error::Refused(format!("the fleet `{}` has no host `{name}`", self.spec.name)))
     }
 
     /// Where clients go: the frontend of each balancer.
@@ -201,18 +176,10 @@ impl Fleet {
     pub fn await_servers_up(&self, within: Duration) -> Result<()> {
         for balancer in &self.balancers {
             let socket = self.layout.admin_socket(&balancer.name);
-            wait::until(
-                &format!("{} sees every server up", balancer.name),
-                within,
-                None,
-                || {
-                    let servers = haproxy::servers(&socket).ok()?;
-                    servers
-                        .iter()
-                        .all(|server| server.status == "UP")
-                        .then_some(())
-                },
-            )?;
+            wait::until(&format!("{} sees every server up", balancer.name), within, None, || {
+                let servers = haproxy::servers(&socket).ok()?;
+                servers.iter().all(|server| server.status == "UP").then_some(())
+            })?;
         }
         Ok(())
     }
@@ -224,11 +191,7 @@ impl Fleet {
 
     /// Starts, stops or restarts an instance of the app.
     pub fn appctl(&self, action: &str, host: &str, port: u16) -> Result<()> {
-        command::run(
-            &self.layout.bin("appctl").to_string_lossy(),
-            &[action, host, &port.to_string()],
-        )
-        .map(drop)
+        command::run(&self.layout.bin("appctl").to_string_lossy(), &[action, host, &port.to_string()]).map(drop)
     }
 
     /// Starts a host's sshd again, after it was stopped to make the host unreachable.

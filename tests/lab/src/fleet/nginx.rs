@@ -16,10 +16,7 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts a host's nginx and waits until it listens.
 pub fn start(layout: &Layout, host: &Host, ports: &[u16]) -> Result<Process> {
-    let files = [
-        (host.directory.join("nginx.conf"), config(host)),
-        (upstream_file(host), upstream(host, ports)),
-    ];
+    let files = [(host.directory.join("nginx.conf"), config(host)), (upstream_file(host), upstream(host, ports))];
     for (path, text) in files {
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
@@ -27,12 +24,9 @@ pub fn start(layout: &Layout, host: &Host, ports: &[u16]) -> Result<Process> {
     // The wrapper knows this host's configuration; shipit's recipe tests and reloads through the same one.
     let wrapper = layout.bin("nginxctl").to_string_lossy().into_owned();
     let process = Process::start_detached(&wrapper, &[&host.name], &log, &host.pid_file("nginx"))?;
-    wait::until(
-        &format!("nginx on {} listens", host.name),
-        START_WITHIN,
-        Some(&log),
-        || TcpStream::connect_timeout(&host.http(), Duration::from_secs(1)).ok(),
-    )?;
+    wait::until(&format!("nginx on {} listens", host.name), START_WITHIN, Some(&log), || {
+        TcpStream::connect_timeout(&host.http(), Duration::from_secs(1)).ok()
+    })?;
     Ok(process)
 }
 
@@ -51,11 +45,7 @@ fn upstream(host: &Host, ports: &[u16]) -> String {
 
 fn config(host: &Host) -> String {
     // As root nginx would give its workers to `nobody`, who cannot enter a directory below /root.
-    let user = if rustix::process::getuid().is_root() {
-        "user root;\n"
-    } else {
-        ""
-    };
+    let user = if rustix::process::getuid().is_root() { "user root;\n" } else { "" };
     let directory = host.directory.display();
     let log = host.log("nginx");
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -28,11 +28,7 @@ impl Fleet {
             let (name, address) = (host.name.clone(), host.address);
             self.spec.ports().into_iter().map(move |port| {
                 let version = version((address, port).into());
-                Instance {
-                    host: name.clone(),
-                    port,
-                    version,
-                }
+                Instance { host: name.clone(), port, version }
             })
         };
         self.web.iter().flat_map(of).collect()
@@ -42,12 +38,9 @@ impl Fleet {
 fn version(address: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).ok()?;
     stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    stream
-        .write_all(b"GET /version HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n")
-        .ok()?;
+    stream.write_all(b"GET /version HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.starts_with("HTTP/1.1 200")
-        .then(|| body.trim().to_owned())
+    head.starts_with("HTTP/1.1 200").then(|| body.trim().to_owned())
 }

@@ -28,12 +28,7 @@ fn put(path: &Path, text: &str) -> Result<()> {
 }
 
 fn inventory(fleet: &Fleet) -> String {
-    let Fleet {
-        spec,
-        network,
-        layout,
-        ..
-    } = fleet;
+    let Fleet { spec, network, layout, .. } = fleet;
     let (web, web_address) = range(spec.hosts);
     let (lb, lb_address) = range(spec.balancers);
     format!(
@@ -71,11 +66,7 @@ fn inventory(fleet: &Fleet) -> String {
 
 /// The brackets of a name and of an address; a fleet of one host needs none.
 fn range(count: u8) -> (String, String) {
-    if count == 1 {
-        ("1".into(), "1".into())
-    } else {
-        (format!("[1:{count}]"), format!("[1:{count}]"))
-    }
+    if count == 1 { ("1".into(), "1".into()) } else { (format!("[1:{count}]"), format!("[1:{count}]")) }
 }
 
 fn recipe(fleet: &Fleet) -> String {

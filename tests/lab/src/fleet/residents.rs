@@ -27,18 +27,9 @@ pub struct Stranger {
 /// The processes that the fleet itself consists of, by their pid files.
 fn recorded(layout: &Layout) -> Vec<Process> {
     let hosts = fs::read_dir(layout.hosts()).into_iter().flatten().flatten();
-    let files = hosts.flat_map(|host| {
-        fs::read_dir(host.path().join("run"))
-            .into_iter()
-            .flatten()
-            .flatten()
-    });
-    let pid_files = files
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "pid"));
-    pid_files
-        .filter_map(|path: PathBuf| Process::recorded(&path))
-        .collect()
+    let files = hosts.flat_map(|host| fs::read_dir(host.path().join("run")).into_iter().flatten().flatten());
+    let pid_files = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pid"));
+    pid_files.filter_map(|path: PathBuf| Process::recorded(&path)).collect()
 }
 
 /// The processes that came over ssh and are not the fleet's own.
@@ -48,9 +39,7 @@ fn visitors(own: &[Process], network: u8) -> impl Iterator<Item = Process> {
         let connection = process.variable("SSH_CONNECTION");
         connection.is_some_and(|connection| connection.contains(&here))
     };
-    Process::all()
-        .into_iter()
-        .filter(move |process| !own.contains(process) && visits(process))
+    Process::all().into_iter().filter(move |process| !own.contains(process) && visits(process))
 }
 
 /// Who is in the fleet, or on the way to it, and does not belong there: sessions, guards that somebody's deploy left
@@ -61,31 +50,17 @@ fn visitors(own: &[Process], network: u8) -> impl Iterator<Item = Process> {
 pub fn strangers(fleet: &Fleet) -> Vec<Stranger> {
     let recorded = recorded(&fleet.layout);
     let own = Process::families(recorded.clone());
-    let sessions = own
-        .iter()
-        .filter(|process| process.command_line().starts_with("sshd: "));
+    let sessions = own.iter().filter(|process| process.command_line().starts_with("sshd: "));
     let (config, address) = (fleet.layout.ssh_config(), format!("127.{}.", fleet.network));
     let towards = |process: &Process| {
         let line = process.command_line();
         let named = line.contains(&address) || line.contains(&*config.to_string_lossy());
-        line.split([' ', ':'])
-            .next()
-            .is_some_and(|program| program.ends_with("ssh"))
-            && named
+        line.split([' ', ':']).next().is_some_and(|program| program.ends_with("ssh")) && named
     };
-    let clients = Process::all()
-        .into_iter()
-        .filter(|process| !own.contains(process) && towards(process));
-    let found = sessions
-        .filter(|session| !recorded.contains(session))
-        .copied();
+    let clients = Process::all().into_iter().filter(|process| !own.contains(process) && towards(process));
+    let found = sessions.filter(|session| !recorded.contains(session)).copied();
     let found = found.chain(visitors(&own, fleet.network)).chain(clients);
-    found
-        .map(|process| Stranger {
-            process,
-            command: process.command_line(),
-        })
-        .collect()
+    found.map(|process| Stranger { process, command: process.command_line() }).collect()
 }
 
 /// Ends everything that lives in the fleet, and makes sure of it.
@@ -93,10 +68,7 @@ pub(super) fn end_all(layout: &Layout) -> Result<()> {
     // Sessions are children of an sshd that would not take them along.
     let own = Process::families(recorded(layout));
     let network = network_of(layout);
-    let visitors: Vec<Process> = network
-        .into_iter()
-        .flat_map(|network| visitors(&own, network))
-        .collect();
+    let visitors: Vec<Process> = network.into_iter().flat_map(|network| visitors(&own, network)).collect();
     let all = [own, visitors].concat();
     crate::parallel::each(&all, |process| {
         process.end();
@@ -106,14 +78,8 @@ pub(super) fn end_all(layout: &Layout) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    let pids: Vec<String> = left
-        .iter()
-        .map(|process| process.pid().to_string())
-        .collect();
-    Err(Error::Failed(format!(
-        "processes of the fleet still run: {}",
-        pids.join(", ")
-    )))
+    let pids: Vec<String> = left.iter().map(|process| process.pid().to_string()).collect();
+    Err(Error::Failed(format!("processes of the fleet still run: {}", pids.join(", "))))
 }
 
 fn network_of(layout: &Layout) -> Option<u8> {

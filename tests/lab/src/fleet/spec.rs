@@ -34,12 +34,7 @@ pub struct Spec {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self {
-            hosts: 4,
-            balancers: 1,
-            instances: 2,
-            name: "lab".into(),
-        }
+        Self { hosts: 4, balancers: 1, instances: 2, name: "lab".into() }
     }
 }
 
@@ -47,10 +42,7 @@ impl Spec {
     /// A fleet of this name and the usual size.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The ports of the instances on each host.
@@ -61,8 +53,7 @@ impl Spec {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let plain =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if !text.is_empty() && text.len() <= 40 && text.chars().all(plain) {
         return Ok(text.to_owned());
     }
@@ -78,20 +69,13 @@ pub fn free_network(spec: &Spec) -> Result<u8> {
     networks
         .into_iter()
         .find(|network| is_free(*network))
-        .ok_or_else(|| {
-            Error::Refused("every network of 127.0.0.0/8 that fleets use is taken".into())
-        })
+        .ok_or_else(|| Error::Refused("every network of 127.0.0.0/8 that fleets use is taken".into()))
 }
 
 fn is_free(network: u8) -> bool {
     let first = Ipv4Addr::new(127, network, 0, 1);
     let balancer = Ipv4Addr::new(127, network, 1, 1);
-    let ends = [
-        (first, SSH_PORT),
-        (first, WEB_PORT),
-        (first, APP_PORT),
-        (balancer, SSH_PORT),
-        (balancer, FRONTEND_PORT),
-    ];
+    let ends =
+        [(first, SSH_PORT), (first, WEB_PORT), (first, APP_PORT), (balancer, SSH_PORT), (balancer, FRONTEND_PORT)];
     ends.into_iter().all(|end| TcpListener::bind(end).is_ok())
 }

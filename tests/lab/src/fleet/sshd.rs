@@ -63,21 +63,8 @@ pub fn generate_key(path: &Path) -> Result<()> {
             fs::remove_file(&old).map_err(Error::file("remove", &old))?;
         }
     }
-    command::run(
-        "ssh-keygen",
-        &[
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            "shipit lab",
-            "-f",
-            &path.to_string_lossy(),
-        ],
-    )
-    .map(drop)
+    command::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "shipit lab", "-f", &path.to_string_lossy()])
+        .map(drop)
 }
 
 /// Starts a host's sshd and waits until it greets.
@@ -92,12 +79,7 @@ pub fn start(layout: &Layout, host: &Host) -> Result<Process> {
         &log,
         &host.pid_file("sshd"),
     )?;
-    wait::until(
-        &format!("sshd on {} greets", host.name),
-        START_WITHIN,
-        Some(&log),
-        || greets(host),
-    )?;
+    wait::until(&format!("sshd on {} greets", host.name), START_WITHIN, Some(&log), || greets(host))?;
     Ok(process)
 }
 

@@ -62,41 +62,22 @@ pub struct Client {
 
 impl Client {
     /// The client of this number.
-    pub fn new(
-        number: usize,
-        class: Class,
-        mix: &Mix,
-        targets: Arc<[SocketAddr]>,
-        tally: Arc<Tally>,
-    ) -> Self {
+    pub fn new(number: usize, class: Class, mix: &Mix, targets: Arc<[SocketAddr]>, tally: Arc<Tally>) -> Self {
         let (path, think) = match class {
-            Class::Slow => (
-                format!("/slow?ms={}", mix.slow_for.as_millis()),
-                Duration::ZERO,
-            ),
+            Class::Slow => (format!("/slow?ms={}", mix.slow_for.as_millis()), Duration::ZERO),
             _ => ("/".to_owned(), mix.think),
         };
         let last_release = "none".to_owned();
-        Self {
-            number,
-            class,
-            path,
-            think,
-            targets,
-            tally,
-            connection: None,
-            sent: 0,
-            last_release,
-        }
+        Self { number, class, path, think, targets, tally, connection: None, sent: 0, last_release }
     }
 
     /// Sends requests one after the other until told to stop; the one in flight is finished.
     pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         while !*stopping.borrow() {
             let began = Instant::now();
-            let outcome = timeout(TIMEOUT, self.request()).await.unwrap_or_else(|_| {
-                Err(Lost::new(LossKind::Timeout, &format!("after {TIMEOUT:?}")))
-            });
+            let outcome = timeout(TIMEOUT, self.request())
+                .await
+                .unwrap_or_else(|_| Err(Lost::new(LossKind::Timeout, &format!("after {TIMEOUT:?}"))));
             self.account(began, outcome);
             tokio::select! {
                 () = sleep(self.pause()) => {}
@@ -110,14 +91,12 @@ impl Client {
         self.sent += 1;
         match outcome {
             Ok(answer) => {
-                self.tally
-                    .answered(self.class.name(), began, &answer.release);
+                self.tally.answered(self.class.name(), began, &answer.release);
                 self.last_release = answer.release;
             }
             Err(lost) => {
                 self.connection = None;
-                self.tally
-                    .lost(self.class.name(), began, lost, &self.last_release);
+                self.tally.lost(self.class.name(), began, lost, &self.last_release);
             }
         }
     }
@@ -129,10 +108,7 @@ impl Client {
         }
         let mut connection = Connection::open(self.target()).await?;
         let Some(answer) = connection.send(self.build(body.clone())?).await? else {
-            return Err(Lost::new(
-                LossKind::Closed,
-                &"a new connection was closed before the request",
-            ));
+            return Err(Lost::new(LossKind::Closed, &"a new connection was closed before the request"));
         };
         if matches!(self.class, Class::KeepAlive | Class::Post) {
             self.connection = Some(connection);
@@ -166,21 +142,12 @@ impl Client {
     }
 
     fn build(&self, body: Bytes) -> Result<Request<Full<Bytes>>, Lost> {
-        let method = if self.class == Class::Post {
-            Method::POST
-        } else {
-            Method::GET
-        };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&self.path)
-            .header("host", "lab");
+        let method = if self.class == Class::Post { Method::POST } else { Method::GET };
+        let mut request = Request::builder().method(method).uri(&self.path).header("host", "lab");
         if self.class == Class::OneShot {
             request = request.header("connection", "close");
         }
-        request
-            .body(Full::new(body))
-            .map_err(|error| Lost::new(LossKind::Connect, &error))
+        request.body(Full::new(body)).map_err(|error| Lost::new(LossKind::Connect, &error))
     }
 
     /// A different body each time, so that an answer to another request is noticed.
@@ -200,15 +167,8 @@ impl Client {
         if answer.body == expected {
             return Ok(answer);
         }
-        let detail = format!(
-            "{:?} instead of {expected:?}",
-            String::from_utf8_lossy(&answer.body)
-        );
-        Err(Lost {
-            kind: LossKind::WrongBody,
-            detail,
-            release: Some(answer.release),
-        })
+        let detail = format!("{:?} instead of {expected:?}", String::from_utf8_lossy(&answer.body));
+        Err(Lost { kind: LossKind::WrongBody, detail, release: Some(answer.release) })
     }
 
     /// Half to one and a half times the think time, by the client's own count: the clients must not fall into step.

@@ -30,13 +30,9 @@ impl Connection {
     /// Connects.
     pub async fn open(target: SocketAddr) -> Result<Self, Lost> {
         let lost = |error: &dyn ToString| Lost::new(LossKind::Connect, error);
-        let stream = TcpStream::connect(target)
-            .await
-            .map_err(|error| lost(&error))?;
+        let stream = TcpStream::connect(target).await.map_err(|error| lost(&error))?;
         let _ = stream.set_nodelay(true);
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| lost(&error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
         // What breaks the connection is told to the request that waits on it; an idle one breaks for nobody.
         let driver = tokio::spawn(async move {
             let _ = connection.await;
@@ -69,17 +65,10 @@ impl Drop for Connection {
 
 async fn read(response: Response<Incoming>) -> Result<Answer, Lost> {
     let status = response.status();
-    let release = response
-        .headers()
-        .get("x-release")
-        .and_then(|value| value.to_str().ok());
+    let release = response.headers().get("x-release").and_then(|value| value.to_str().ok());
     let release = release.unwrap_or("none").to_owned();
     let body = response.into_body().collect().await;
-    let lost = |kind, detail| Lost {
-        kind,
-        detail,
-        release: Some(release.clone()),
-    };
+    let lost = |kind, detail| Lost { kind, detail, release: Some(release.clone()) };
     if status.is_server_error() {
         return Err(lost(LossKind::ServerError, status.to_string()));
     }
@@ -87,10 +76,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, Lost> {
         return Err(lost(LossKind::OtherStatus, status.to_string()));
     }
     match body {
-        Ok(body) => Ok(Answer {
-            release,
-            body: body.to_bytes(),
-        }),
+        Ok(body) => Ok(Answer { release, body: body.to_bytes() }),
         Err(error) => Err(lost(LossKind::WrongBody, error.to_string())),
     }
 }

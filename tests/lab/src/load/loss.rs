@@ -73,20 +73,12 @@ pub struct Lost {
 impl Lost {
     /// A loss without an answer.
     pub fn new(kind: LossKind, detail: &dyn ToString) -> Self {
-        Self {
-            kind,
-            detail: detail.to_string(),
-            release: None,
-        }
+        Self { kind, detail: detail.to_string(), release: None }
     }
 
     /// A connection that broke between a request and its answer.
     pub fn broken(error: &hyper::Error) -> Self {
-        let kind = if is_reset(error) {
-            LossKind::Reset
-        } else {
-            LossKind::Closed
-        };
+        let kind = if is_reset(error) { LossKind::Reset } else { LossKind::Closed };
         Self::new(kind, error)
     }
 }
@@ -95,10 +87,7 @@ fn is_reset(error: &hyper::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {
-            return matches!(
-                io.kind(),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-            );
+            return matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
         }
         cause = error.source();
     }

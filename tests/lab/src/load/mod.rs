@@ -58,14 +58,7 @@ impl Mix {
     /// A few requests a second: enough to notice a loss, too few to slow a measurement.
     #[must_use]
     pub fn light() -> Self {
-        Self {
-            keep_alive: 2,
-            one_shot: 1,
-            post: 1,
-            slow: 0,
-            think: Duration::from_millis(100),
-            ..Self::default()
-        }
+        Self { keep_alive: 2, one_shot: 1, post: 1, slow: 0, think: Duration::from_millis(100), ..Self::default() }
     }
 
     fn classes(&self) -> Vec<Class> {
@@ -98,20 +91,13 @@ impl Load {
         if targets.is_empty() {
             return Err(Error::Refused("a load needs at least one target".into()));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Error::program("tokio"))?;
         let (stop, stopping) = watch::channel(false);
         let tally = Arc::new(Tally::start());
         let theirs = tally.clone();
-        let thread =
-            thread::spawn(move || runtime.block_on(run(targets.into(), mix, theirs, stopping)));
-        Ok(Self {
-            stop,
-            tally,
-            thread: Some(thread),
-        })
+        let thread = thread::spawn(move || runtime.block_on(run(targets.into(), mix, theirs, stopping)));
+        Ok(Self { stop, tally, thread: Some(thread) })
     }
 
     /// How many requests have been answered or lost so far, and how many of them were lost.
@@ -122,8 +108,7 @@ impl Load {
 
     /// Stops sending, lets what is in flight finish, and reports.
     pub fn stop(mut self) -> Result<Report> {
-        self.end()
-            .ok_or_else(|| Error::Failed("the load client broke down: see its panic above".into()))
+        self.end().ok_or_else(|| Error::Failed("the load client broke down: see its panic above".into()))
     }
 
     fn end(&mut self) -> Option<Report> {
@@ -138,12 +123,7 @@ impl Drop for Load {
     }
 }
 
-async fn run(
-    targets: Arc<[SocketAddr]>,
-    mix: Mix,
-    tally: Arc<Tally>,
-    stopping: watch::Receiver<bool>,
-) -> Report {
+async fn run(targets: Arc<[SocketAddr]>, mix: Mix, tally: Arc<Tally>, stopping: watch::Receiver<bool>) -> Report {
     let mut clients = JoinSet::new();
     for (number, class) in mix.classes().into_iter().enumerate() {
         let client = Client::new(number, class, &mix, targets.clone(), tally.clone());

@@ -51,13 +51,7 @@ impl ClassReport {
             let index = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
             latencies.get(index).copied().unwrap_or_default()
         };
-        Self {
-            sent: latencies.len() + failed,
-            failed,
-            p50: at(50),
-            p99: at(99),
-            max: at(100),
-        }
+        Self { sent: latencies.len() + failed, failed, p50: at(50), p99: at(99), max: at(100) }
     }
 }
 
@@ -92,19 +86,10 @@ impl Report {
             let _ = writeln!(text, "  {count:>6} × {kind}");
         }
         for loss in self.losses.iter().take(LOSSES_SHOWN) {
-            let Loss {
-                at,
-                after,
-                class,
-                kind,
-                detail,
-                release,
-            } = loss;
+            let Loss { at, after, class, kind, detail, release } = loss;
             let (at, after) = (at.as_secs_f64(), after.as_millis());
-            let _ = writeln!(
-                text,
-                "  at {at:>7.3} s  {class:<21}  {kind} after {after} ms: {detail} (release {release})"
-            );
+            let _ =
+                writeln!(text, "  at {at:>7.3} s  {class:<21}  {kind} after {after} ms: {detail} (release {release})");
         }
         text
     }
@@ -112,38 +97,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<21} {:>8} {:>7} {:>8} {:>8} {:>8}",
-            "ms", "sent", "failed", "p50", "p99", "max"
-        )?;
+        writeln!(f, "{:<21} {:>8} {:>7} {:>8} {:>8} {:>8}", "ms", "sent", "failed", "p50", "p99", "max")?;
         for (name, class) in &self.classes {
-            let ClassReport {
-                sent,
-                failed,
-                p50,
-                p99,
-                max,
-            } = class;
+            let ClassReport { sent, failed, p50, p99, max } = class;
             let [p50, p99, max] = [p50, p99, max].map(|time| time.as_secs_f64() * 1000.0);
-            writeln!(
-                f,
-                "{name:<21} {sent:>8} {failed:>7} {p50:>8.1} {p99:>8.1} {max:>8.1}"
-            )?;
+            writeln!(f, "{name:<21} {sent:>8} {failed:>7} {p50:>8.1} {p99:>8.1} {max:>8.1}")?;
         }
-        let releases: Vec<String> = self
-            .releases
-            .iter()
-            .map(|(id, count)| format!("{id} × {count}"))
-            .collect();
+        let releases: Vec<String> = self.releases.iter().map(|(id, count)| format!("{id} × {count}")).collect();
         writeln!(f, "answered by: {}", releases.join(", "))?;
-        writeln!(
-            f,
-            "{} requests, {} failed, {:.1} s",
-            self.sent(),
-            self.failed(),
-            self.lasted.as_secs_f64()
-        )?;
+        writeln!(f, "{} requests, {} failed, {:.1} s", self.sent(), self.failed(), self.lasted.as_secs_f64())?;
         f.write_str(&self.losses_explained())
     }
 }

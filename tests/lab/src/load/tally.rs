@@ -23,20 +23,13 @@ struct Counts {
 impl Tally {
     /// Starts at nothing.
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            counts: Mutex::default(),
-        }
+        Self { started: Instant::now(), counts: Mutex::default() }
     }
 
     /// Counts a good answer.
     pub fn answered(&self, class: &'static str, began: Instant, release: &str) {
         let mut counts = self.counts();
-        counts
-            .latencies
-            .entry(class)
-            .or_default()
-            .push(began.elapsed());
+        counts.latencies.entry(class).or_default().push(began.elapsed());
         match counts.releases.get_mut(release) {
             Some(count) => *count += 1,
             None => drop(counts.releases.insert(release.to_owned(), 1)),
@@ -73,22 +66,10 @@ impl Tally {
         }
         for loss in &losses {
             // A class that never got an answer has no latencies, and must not be missing.
-            let lost = || {
-                losses
-                    .iter()
-                    .filter(|other| other.class == loss.class)
-                    .count()
-            };
-            classes
-                .entry(loss.class)
-                .or_insert_with(|| ClassReport::of(&mut Vec::new(), lost()));
+            let lost = || losses.iter().filter(|other| other.class == loss.class).count();
+            classes.entry(loss.class).or_insert_with(|| ClassReport::of(&mut Vec::new(), lost()));
         }
-        Report {
-            lasted: self.started.elapsed(),
-            classes,
-            releases: std::mem::take(&mut counts.releases),
-            losses,
-        }
+        Report { lasted: self.started.elapsed(), classes, releases: std::mem::take(&mut counts.releases), losses }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

@@ -17,30 +17,17 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(15);
 pub fn of_run(run: &Run, outcome: &Outcome) -> Vec<String> {
     let mut wrong = Vec::new();
     if outcome.code != run.exit {
-        wrong.push(format!(
-            "`{}` ended with {}, not {}",
-            outcome.command, outcome.code, run.exit
-        ));
+        wrong.push(format!("`{}` ended with {}, not {}", outcome.command, outcome.code, run.exit));
     }
-    for phrase in run
-        .stderr_contains
-        .iter()
-        .filter(|phrase| !outcome.stderr.contains(*phrase))
-    {
+    for phrase in run.stderr_contains.iter().filter(|phrase| !outcome.stderr.contains(*phrase)) {
         wrong.push(format!("standard error does not say `{phrase}`"));
     }
     // A process that was killed cannot tidy up; every other one must.
     if run.killed_after.is_none() && !outcome.left.is_empty() {
-        wrong.push(format!(
-            "shipit left files behind: {}",
-            outcome.left.join(", ")
-        ));
+        wrong.push(format!("shipit left files behind: {}", outcome.left.join(", ")));
     }
     if !wrong.is_empty() {
-        wrong.push(format!(
-            "shipit said:\n{}",
-            last_lines(&format!("{}{}", outcome.stdout, outcome.stderr))
-        ));
+        wrong.push(format!("shipit said:\n{}", last_lines(&format!("{}{}", outcome.stdout, outcome.stderr))));
     }
     wrong
 }
@@ -50,12 +37,7 @@ pub fn of_load(report: &Report) -> Vec<String> {
     if report.failed() == 0 {
         return Vec::new();
     }
-    vec![format!(
-        "{} of {} requests failed:\n{}",
-        report.failed(),
-        report.sent(),
-        report.losses_explained()
-    )]
+    vec![format!("{} of {} requests failed:\n{}", report.failed(), report.sent(), report.losses_explained())]
 }
 
 /// What is wrong with the fleet, once it has had time to settle.
@@ -73,57 +55,30 @@ fn differences(expect: &Expect, fleet: &Fleet) -> Vec<String> {
     for instance in fleet.instances() {
         let found = instance.version.as_deref().unwrap_or("none");
         let place = format!("the process of {}:{}", instance.host, instance.port);
-        compare(
-            &mut wrong,
-            &place,
-            found,
-            wanted(&expect.releases, &instance.host),
-        );
+        compare(&mut wrong, &place, found, wanted(&expect.releases, &instance.host));
     }
     for host in &fleet.web {
-        let releases = if expect.current.is_empty() {
-            &expect.releases
-        } else {
-            &expect.current
-        };
+        let releases = if expect.current.is_empty() { &expect.releases } else { &expect.current };
         let place = format!("`current` of {}", host.name);
-        compare(
-            &mut wrong,
-            &place,
-            &current(host),
-            wanted(releases, &host.name),
-        );
+        compare(&mut wrong, &place, &current(host), wanted(releases, &host.name));
     }
     for balancer in &fleet.balancers {
-        let states =
-            haproxy::servers(&fleet.layout.admin_socket(&balancer.name)).unwrap_or_default();
+        let states = haproxy::servers(&fleet.layout.admin_socket(&balancer.name)).unwrap_or_default();
         for host in &fleet.web {
             let state = states.iter().find(|state| state.name == host.name);
             let found = state.map_or("none", |state| state.status.as_str());
             let place = format!("server {} on {}", host.name, balancer.name);
-            compare(
-                &mut wrong,
-                &place,
-                found,
-                wanted(&expect.servers, &host.name),
-            );
+            compare(&mut wrong, &place, found, wanted(&expect.servers, &host.name));
         }
     }
     for stranger in strangers(fleet) {
-        wrong.push(format!(
-            "process {} was left behind: {}",
-            stranger.process.pid(),
-            stranger.command
-        ));
+        wrong.push(format!("process {} was left behind: {}", stranger.process.pid(), stranger.command));
     }
     wrong
 }
 
 fn wanted<'a>(expected: &'a BTreeMap<String, String>, host: &str) -> Option<&'a str> {
-    expected
-        .get(host)
-        .or_else(|| expected.get("*"))
-        .map(String::as_str)
+    expected.get(host).or_else(|| expected.get("*")).map(String::as_str)
 }
 
 fn compare(wrong: &mut Vec<String>, place: &str, found: &str, wanted: Option<&str>) {

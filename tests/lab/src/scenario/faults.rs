@@ -48,17 +48,7 @@ impl Faults {
     pub fn prepare(&self, fleet: &Fleet) -> Result<()> {
         for host in &self.disk_full {
             let directory = fleet.host(host)?.srv();
-            command::run(
-                "mount",
-                &[
-                    "-t",
-                    "tmpfs",
-                    "-o",
-                    SMALL_DISK,
-                    "lab",
-                    &directory.to_string_lossy(),
-                ],
-            )?;
+            command::run("mount", &["-t", "tmpfs", "-o", SMALL_DISK, "lab", &directory.to_string_lossy()])?;
         }
         Ok(())
     }
@@ -115,18 +105,10 @@ fn stop_app(fleet: &Fleet, server: &str) -> Result<()> {
     }
     for balancer in &fleet.balancers {
         let socket = fleet.layout.admin_socket(&balancer.name);
-        wait::until(
-            &format!("{} sees {server} down", balancer.name),
-            DOWN_WITHIN,
-            None,
-            || {
-                let servers = haproxy::servers(&socket).ok()?;
-                servers
-                    .iter()
-                    .any(|state| state.name == server && state.status == "DOWN")
-                    .then_some(())
-            },
-        )?;
+        wait::until(&format!("{} sees {server} down", balancer.name), DOWN_WITHIN, None, || {
+            let servers = haproxy::servers(&socket).ok()?;
+            servers.iter().any(|state| state.name == server && state.status == "DOWN").then_some(())
+        })?;
     }
     Ok(())
 }
@@ -137,10 +119,7 @@ fn on_every_balancer(fleet: &Fleet, requests: &[String]) -> Result<()> {
         for request in requests {
             let answer = haproxy::ask(&fleet.layout.admin_socket(&balancer.name), request)?;
             if !answer.is_empty() && !answer.contains("deleted") {
-                return Err(Error::Failed(format!(
-                    "haproxy on {} says to `{request}`: {answer}",
-                    balancer.name
-                )));
+                return Err(Error::Failed(format!("haproxy on {} says to `{request}`: {answer}", balancer.name)));
             }
         }
     }

@@ -61,28 +61,15 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self {
-            hosts: 3,
-            balancers: 1,
-            instances: 2,
-        }
+        Self { hosts: 3, balancers: 1, instances: 2 }
     }
 }
 
 impl Size {
     /// A fleet of this size.
     pub fn spec(&self) -> Spec {
-        let Self {
-            hosts,
-            balancers,
-            instances,
-        } = *self;
-        Spec {
-            hosts,
-            balancers,
-            instances,
-            name: "scenario".into(),
-        }
+        let Self { hosts, balancers, instances } = *self;
+        Spec { hosts, balancers, instances, name: "scenario".into() }
     }
 }
 
@@ -120,11 +107,7 @@ pub struct Expect {
 impl Default for Expect {
     fn default() -> Self {
         let all = |word: &str| BTreeMap::from([("*".to_owned(), word.to_owned())]);
-        Self {
-            releases: all("new"),
-            current: BTreeMap::new(),
-            servers: all("UP"),
-        }
+        Self { releases: all("new"), current: BTreeMap::new(), servers: all("UP") }
     }
 }
 
@@ -140,8 +123,6 @@ fn yes() -> bool {
     true
 }
 
-fn optional_span<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
+fn optional_span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     span::deserialize(deserializer).map(Some)
 }

@@ -59,9 +59,9 @@ pub fn run(options: &Options) -> Result<()> {
             Verdict::Failed(reasons) => {
                 failed += 1;
                 println!("FAILED  {:>6.1} s", began.elapsed().as_secs_f64());
-                reasons
-                    .iter()
-                    .for_each(|reason| println!("  {}", reason.trim_end().replace('\n', "\n  ")));
+                for reason in reasons {
+                    println!("  {}", reason.trim_end().replace('\n', "\n  "));
+                }
                 if options.keep {
                     break;
                 }
@@ -69,11 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     println!("{passed} passed, {failed} failed");
-    if failed > 0 {
-        Err(Error::Failed(format!("{failed} scenarios failed")))
-    } else {
-        Ok(())
-    }
+    if failed > 0 { Err(Error::Failed(format!("{failed} scenarios failed"))) } else { Ok(()) }
 }
 
 /// The scenarios of these names, or all, by name.
@@ -87,19 +83,11 @@ fn chosen(names: &[String]) -> Result<Vec<(String, Scenario)>> {
         .collect();
     known.sort();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
-        return Err(Error::Refused(format!(
-            "there is no scenario `{unknown}`; there are: {}",
-            known.join(", ")
-        )));
+        return Err(Error::Refused(format!("there is no scenario `{unknown}`; there are: {}", known.join(", "))));
     }
     known
         .into_iter()
         .filter(|name| names.is_empty() || names.contains(name))
-        .map(|name| {
-            Ok((
-                name.clone(),
-                Scenario::read(&directory.join(format!("{name}.toml")))?,
-            ))
-        })
+        .map(|name| Ok((name.clone(), Scenario::read(&directory.join(format!("{name}.toml")))?)))
         .collect()
 }

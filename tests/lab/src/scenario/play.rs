@@ -50,19 +50,13 @@ fn set_up(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<()> {
 }
 
 fn perform(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<Vec<String>> {
-    let load = if scenario.load {
-        Some(Load::start(fleet.frontends())?)
-    } else {
-        None
-    };
+    let load = if scenario.load { Some(Load::start(fleet.frontends())?) } else { None };
     let mut outcomes = Vec::new();
     for run in &scenario.run {
         outcomes.push((run, one_run(run, fleet, shipit)?));
     }
-    let mut reasons: Vec<String> = outcomes
-        .iter()
-        .flat_map(|(run, outcome)| expectation::of_run(run, outcome))
-        .collect();
+    let mut reasons: Vec<String> =
+        outcomes.iter().flat_map(|(run, outcome)| expectation::of_run(run, outcome)).collect();
     reasons.extend(expectation::of_fleet(&scenario.expect, fleet));
     if let Some(load) = load {
         thread::sleep(AFTERMATH);
