@@ -1,5 +1,6 @@
 //! Taking a host out of all balancers, and waiting for its last request.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,15 @@ pub struct Drained {
     pub old_processes: usize,
     /// How long it took.
     pub took: Duration,
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cut {
+            0 => f.write_str("idle"),
+            cut => write!(f, "{cut} requests cut off"),
+        }
+    }
 }
 
 /// A drain under way.

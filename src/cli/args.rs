@@ -45,7 +45,15 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The project: where `inventories/` and `recipes/` are
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true, env = "SHIPIT_DIRECTORY", hide_env = true)]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = ".",
+        global = true,
+        env = "SHIPIT_DIRECTORY",
+        hide_env = true
+    )]
     pub directory: PathBuf,
     /// Say only what failed, and the end
     #[arg(short, long, global = true, env = "SHIPIT_QUIET", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
@@ -141,7 +149,14 @@ pub struct Choice {
     #[arg(long, value_name = "SEL", env = "SHIPIT_EXCEPT", hide_env = true)]
     pub except: Option<Selector>,
     /// So many hosts go first, alone
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, env = "SHIPIT_CANARY", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        env = "SHIPIT_CANARY",
+        hide_env = true
+    )]
     pub canary: usize,
     /// Watch the canaries that long before the rest goes
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "canary", env = "SHIPIT_BAKE", hide_env = true)]

@@ -20,10 +20,13 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
     if !args.connect {
         let hosts = inventory.hosts.len();
-        return print(&format!("{}: the files are right: {hosts} hosts, recipe {}\n", inventory.environment, recipe.name));
+        return print(&format!(
+            "{}: the files are right: {hosts} hosts, recipe {}\n",
+            inventory.environment, recipe.name
+        ));
     }
     let apps: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
-    let transport = match OpenSsh::new(&inventory.ssh) {
+    let transport = match OpenSsh::start(&inventory.ssh) {
         Ok(transport) => transport,
         Err(error) => return app.refuse(Exit::Preflight, &error.to_string(), None),
     };

@@ -23,5 +23,5 @@ pub fn run(app: &App, args: &Hosts) -> Exit {
         .filter(|host| args.only.as_ref().is_none_or(|only| only.picks(host)))
         .filter(|host| !args.except.as_ref().is_some_and(|except| except.picks(host)))
         .collect();
-    print(&report::hosts(&picked, app.paint_stdout()))
+    print(&report::hosts(picked, app.paint_stdout()))
 }

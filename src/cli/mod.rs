@@ -6,7 +6,7 @@ mod check;
 mod confirm;
 mod deploy;
 mod exit;
-mod gen;
+mod generate;
 mod hosts;
 mod plan;
 mod prepare;
@@ -29,7 +29,9 @@ pub fn run() -> ExitCode {
     let app = App::new(cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return app.refuse(Exit::Preflight, &format!("no runtime could be started: {error}"), None).into(),
+        Err(error) => {
+            return app.refuse(Exit::Preflight, &format!("no runtime could be started: {error}"), None).into();
+        }
     };
     runtime.block_on(perform(&app, cli.verb)).into()
 }
@@ -44,6 +46,6 @@ async fn perform(app: &App, verb: Verb) -> Exit {
         Verb::Check(args) => check::run(app, &args).await,
         Verb::Status(args) => status::run(app, &args).await,
         Verb::Hosts(args) => hosts::run(app, &args),
-        Verb::Gen(what) => gen::run(&what),
+        Verb::Gen(what) => generate::run(&what),
     }
 }

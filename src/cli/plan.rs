@@ -19,7 +19,7 @@ pub async fn run(app: &App, args: &PlanArgs) -> Exit {
     let text = if args.json {
         serde_json::to_string_pretty(&prepared.plan).map_or_else(|error| error.to_string(), |text| text + "\n")
     } else {
-        let detail = if app.settings.verbosity == Verbosity::Verbose { Detail::Undo } else { Detail::Brief };
+        let detail = if app.settings.verbosity == Verbosity::Verbose { Detail::Steps } else { Detail::Waves };
         let mut text = show(&prepared.plan, Some(&prepared.observed), detail, app.paint_stdout());
         if args.commands {
             text.push_str(&commands(&prepared));

@@ -50,7 +50,7 @@ pub async fn prepare(app: &App, choice: &Choice) -> Result<Prepared, Exit> {
     let project = with_reference(app, project, choice, existing.is_some())?;
     let options = options(&project.inventory, choice);
     let hosts = hosts(app, &project, &options)?;
-    let transport = match OpenSsh::new(&project.inventory.ssh) {
+    let transport = match OpenSsh::start(&project.inventory.ssh) {
         Ok(transport) => transport,
         Err(error) => return Err(app.refuse(Exit::Preflight, &error.to_string(), None)),
     };
@@ -146,8 +146,7 @@ async fn plan(
     wanted: Result<Wanted, ArtifactError>,
     options: &Options,
 ) -> Result<(Observation, Plan), Exit> {
-    let wanted =
-        wanted.map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), Some(error.help())))?;
+    let wanted = wanted.map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), Some(error.help())))?;
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
     let coming = match &wanted {
         Wanted::New(artifact) => Some((&artifact.release, artifact.size)),
@@ -193,4 +192,3 @@ fn refuse(app: &App, error: &PlanError) -> Exit {
     };
     app.refuse(exit, &error.to_string(), Some(&error.help()))
 }
-

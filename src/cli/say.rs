@@ -22,7 +22,12 @@ pub fn survey(paint: Paint, survey: &Survey) {
         for problem in problems {
             eprintln!("  {}  {}", paint.bold(host), clean(&problem.what));
             if let Some(help) = &problem.help {
-                eprintln!("  {}    {} {}", " ".repeat(host.as_str().len()), paint.tone(Tone::Good, "help:"), clean(help));
+                eprintln!(
+                    "  {}    {} {}",
+                    " ".repeat(host.as_str().len()),
+                    paint.tone(Tone::Good, "help:"),
+                    clean(help)
+                );
             }
         }
     }

@@ -18,7 +18,7 @@ pub async fn run(app: &App, args: &Environment) -> Exit {
     };
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
     let apps: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
-    let transport = match OpenSsh::new(&inventory.ssh) {
+    let transport = match OpenSsh::start(&inventory.ssh) {
         Ok(transport) => transport,
         Err(error) => return app.refuse(Exit::Preflight, &error.to_string(), None),
     };

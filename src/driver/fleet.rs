@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::World;
+use super::cargo::Cargo;
 use crate::artifact::Archive;
 use crate::balancer::Balancers;
 use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, StepResult, View,
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, Size, StepResult, View,
 };
 use crate::plan::Action;
-use crate::remote::{Purpose, Site, judge, judge_upload, look, read_facts};
+use crate::remote::{Purpose, Site, judge, look, read_facts};
 use crate::transport::{ConnectError, ExecError, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
@@ -32,7 +33,7 @@ pub struct Fleet<T: Transport> {
     sessions: BTreeMap<HostName, Arc<T::Session>>,
     unreachable: BTreeMap<HostName, ConnectError>,
     balancers: Balancers<T::Session>,
-    archive: Option<Archive>,
+    cargo: Cargo,
 }
 
 impl<T: Transport> Fleet<T> {
@@ -48,12 +49,12 @@ impl<T: Transport> Fleet<T> {
             }
         }
         let balancers = Balancers::new(&inventory, |host| reached.get(host).cloned());
-        Self { inventory, recipe, sessions: reached, unreachable, balancers, archive: None }
+        Self { inventory, recipe, sessions: reached, unreachable, balancers, cargo: Cargo::default() }
     }
 
     /// The archive to send to hosts that do not have it.
     pub fn carry(&mut self, archive: Option<Archive>) {
-        self.archive = archive;
+        self.cargo = Cargo::of(archive);
     }
 
     /// The sources of the fleet's scripts.
@@ -69,29 +70,20 @@ impl<T: Transport> Fleet<T> {
     }
 
     /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
-    pub async fn observe(
-        &self,
-        hosts: &[&Host],
-        purpose: Purpose,
-        coming: Option<(&Release, crate::model::Size)>,
-    ) -> Observation {
+    pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
         let facts = join_all(hosts.iter().map(|host| self.look_at(host, purpose, coming)));
         let (facts, balancers) = futures::join!(facts, self.balancers.observe());
         Observation { hosts: hosts.iter().map(|host| host.name.clone()).zip(facts).collect(), balancers }
     }
 
-    async fn look_at(
-        &self,
-        host: &Host,
-        purpose: Purpose,
-        coming: Option<(&Release, crate::model::Size)>,
-    ) -> HostFacts {
+    async fn look_at(&self, host: &Host, purpose: Purpose, coming: Option<(&Release, Size)>) -> HostFacts {
         let unreachable = |why: String| HostFacts { reach: Reach::Unreachable(why), ..HostFacts::default() };
         let Some(session) = self.sessions.get(&host.name) else {
             let why = self.unreachable.get(&host.name).map_or_else(|| "not connected".to_owned(), ToString::to_string);
             return unreachable(why);
         };
-        let (archive, size) = coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
+        let (archive, size) =
+            coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
         let script = look(&self.site(), host, purpose, archive, size);
         match session.run(&script, self.recipe.health.timeout + LOOK_SLACK, &Progress::unheard()).await {
             Ok(output) => read_facts(&output),
@@ -111,13 +103,10 @@ impl<T: Transport> Fleet<T> {
             return StepResult::Unknown(Failure::new("there is no connection to it"));
         };
         match action {
-            Action::Upload { release } => {
-                let Some(archive) = &self.archive else {
-                    return StepResult::Failed(Failure::new("there is no archive to send"));
-                };
-                let command = self.site().upload_command(host, release);
-                judge_upload(session.upload(&command, archive.path(), limit, progress).await)
-            }
+            Action::Upload { release } => match self.cargo.parcel(&self.site(), host, release).await {
+                Ok(parcel) => judge(settled(action, || session.upload(&parcel, limit, progress)).await),
+                Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
+            },
             _ => match self.site().script(host, action) {
                 Some(script) => judge(settled(action, || session.run(&script, limit, progress)).await),
                 None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
@@ -152,12 +141,14 @@ impl<T: Transport> World for Fleet<T> {
             return StepResult::Failed(Failure::new("it is not in the inventory"));
         };
         let done = match action {
-            Action::Drain => self.balancers.drain(host, self.recipe.drain, &progress).await.map(|done| done.to_string()),
+            Action::Drain => {
+                self.balancers.drain(host, self.recipe.drain, &progress).await.map(|done| done.to_string())
+            }
             Action::Enable { until } => {
-                self.balancers.enable(host, *until, limit, &progress).await.map(|done| done.to_string())
+                self.balancers.enable(host, *until, limit, &progress).await.map(|()| String::new())
             }
             Action::Watch => {
-                self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| report.to_string())
+                self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
             }
             _ => return self.run(host, action, limit, &progress).await,
         };
@@ -179,7 +170,7 @@ impl<T: Transport> World for Fleet<T> {
     async fn bake(&self, hosts: &[HostName], duration: Duration) -> StepResult {
         let hosts = hosts.iter().filter_map(|name| self.inventory.host(name));
         let watched = hosts.filter(|host| self.inventory.balancers_of(host).next().is_some());
-        let reports = watched.map(|host| async { (host, self.balancers.watch(host, duration).await) });
+        let reports = watched.map(|host| async move { (host, self.balancers.watch(host, duration).await) });
         let (_, reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
         match reports.into_iter().find_map(|(host, report)| report.err().map(|error| (host, error))) {
             None => StepResult::Ok(String::new()),

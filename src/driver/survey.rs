@@ -48,7 +48,8 @@ pub fn preflight(
         }
         facts.problems.iter().for_each(|problem| survey.add(&facts.key.host, problem.clone()));
     }
-    for (host, problem) in balancer::preflight(observed, inventory, picked) {
+    let names: Vec<HostName> = picked.iter().map(|host| host.name.clone()).collect();
+    for (host, problem) in balancer::preflight(observed, inventory, &names) {
         survey.add(&host, problem);
     }
     survey

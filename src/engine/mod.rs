@@ -13,7 +13,7 @@ mod scheduler;
 pub use crate::model::{Failure, StepResult};
 pub use event::{Event, Stamped};
 pub use fact::{Cancel, Command, Fact, LaneRef};
-pub use lane::LaneEnd;
 pub use judge::Aftermath;
+pub use lane::LaneEnd;
 pub use outcome::{End, HostEnd, Outcome};
 pub use scheduler::Scheduler;

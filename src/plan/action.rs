@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Instance, Release, ReleaseId, TaskName};
+use crate::model::{Instance, Release, ReleaseId, TaskName, Until};
 
 /// One thing that is done to one host.
 ///
@@ -65,16 +65,6 @@ pub enum Action {
         /// How many releases stay.
         keep: usize,
     },
-}
-
-/// What an enabled host is waited for to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Until {
-    /// Told so: the state that it had before, when it did not serve then either.
-    Ready,
-    /// Up: the balancers' own checks have passed.
-    Up,
 }
 
 impl Action {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
 
-pub use action::{Action, Until};
+pub use action::Action;
 pub use show::{Detail, show};
 
 /// A whole deploy.

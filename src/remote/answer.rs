@@ -30,20 +30,6 @@ pub fn judge(answer: Result<Output, ExecError>) -> StepResult {
     })
 }
 
-/// The result of an upload, whose script answers by its exit code alone.
-#[must_use]
-pub fn judge_upload(answer: Result<Output, ExecError>) -> StepResult {
-    match answer {
-        Ok(Output { code: 0, .. }) => StepResult::Ok(String::new()),
-        Ok(output) => StepResult::Failed(Failure {
-            what: "the archive could not be sent".to_owned(),
-            output: last_lines(&output.stderr),
-            ..Failure::default()
-        }),
-        Err(error) => StepResult::Unknown(unknown(&error)),
-    }
-}
-
 fn unknown(error: &ExecError) -> Failure {
     Failure::new(error.to_string()).with_help("see whether the host is up and reachable by ssh")
 }

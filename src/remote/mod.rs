@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::model::{Host, Inventory, Recipe, Release, Source};
 use crate::plan::Action;
-use crate::transport::{Script, quote};
+use crate::transport::Script;
 
-pub use answer::{judge, judge_upload};
+pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.
@@ -49,11 +49,12 @@ impl<'a> Site<'a> {
         self.recipe.release.root.plain(&self.scope(host))
     }
 
-    /// The script of `action` on `host`; `None` for what happens on balancers or needs no script.
+    /// The script of `action` on `host`; `None` for what happens on balancers. That of an upload reads the archive.
     #[must_use]
     pub fn script(&self, host: &Host, action: &Action) -> Option<Script> {
         Some(match action {
-            Action::Upload { .. } | Action::Drain | Action::Enable { .. } | Action::Watch => return None,
+            Action::Drain | Action::Enable { .. } | Action::Watch => return None,
+            Action::Upload { release } => self.upload(host, release),
             Action::Stage { release } => self.stage(host, release),
             Action::Task { name, release } => self.task(host, name, release)?,
             Action::Activate { release, instances } => self.activate(host, release.as_ref(), instances),
@@ -63,12 +64,10 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// The remote command that takes an archive from its standard input. The root and the digest are its arguments, since
-    /// standard input is taken; both are of a narrow grammar, and neither is a secret.
+    /// The script that takes an archive from its standard input and keeps it on `host`.
     #[must_use]
-    pub fn upload_command(&self, host: &Host, release: &Release) -> String {
-        let script = include_str!("scripts/upload.sh");
-        format!("exec sh -c {} upload {} {}", quote(script), quote(&self.root(host)), release.fingerprint)
+    pub fn upload(&self, host: &Host, release: &Release) -> Script {
+        self.base(host, include_str!("scripts/upload.sh")).with("DIGEST", release.fingerprint.as_str())
     }
 
     /// How the archive of the recipe's source is packed.

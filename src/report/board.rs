@@ -179,7 +179,7 @@ impl Board {
         let (took, undo) = (now - lane.since, matches!(lane.doing, Doing::Undo(_)));
         lane.took.push((action.verb().to_owned(), took));
         match result {
-            StepResult::Ok(_) if action == Action::Enable => self.serves(at, true),
+            StepResult::Ok(_) if matches!(action, Action::Enable { .. }) => self.serves(at, true),
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 let host = self.host(at).clone();
                 if self.failed.iter().all(|(one, _)| *one != host) {

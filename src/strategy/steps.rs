@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::PlanInput;
-use crate::model::{Host, Instance, Release, ReleaseId};
-use crate::plan::{Action, Step, Until};
+use crate::model::{Host, Instance, Release, ReleaseId, Until};
+use crate::plan::{Action, Step};
 
 /// What a call to a host or a balancer may take beyond the wait that is its purpose: a slow login shell, a busy machine,
 /// one reconnect of a broken line.
