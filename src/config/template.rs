@@ -86,8 +86,8 @@ impl Templates<'_> {
     /// Whether `placeholder` has a value at a place where `known` is.
     fn check(self, value: &Value<'_>, placeholder: &Placeholder, known: Known) -> Result<(), Wrong> {
         if !known.covers(placeholder) {
-            let error = Diagnostic::new(format!("`{placeholder}` can't be used in `{}`", value.key()))
-                .at(spot(value, placeholder, "it has no value here"))
+            let error = Diagnostic::new(format!("`{placeholder}` can't be used in {}", value.name()))
+                .at(spot(value, placeholder, lacking(placeholder)))
                 .help(format!("what can be used here: {}", suggest::list(known.words())));
             return Err(value.fail_with(error));
         }
@@ -98,7 +98,7 @@ impl Templates<'_> {
         let near = suggest::closest(name, vars.keys().map(String::as_str));
         let label = near.map_or_else(String::new, |near| format!("did you mean `{{vars.{near}}}`?"));
         let error =
-            Diagnostic::new(format!("`{}` uses `{placeholder}`, which the inventory does not have", value.key()))
+            Diagnostic::new(format!("{} uses `{placeholder}`, which the inventory does not have", value.name()))
                 .at(spot(value, placeholder, label))
                 .help(format!("add `{name} = \"…\"` to the inventory's `[vars]`"));
         Err(value.fail_with(error))
@@ -123,6 +123,15 @@ impl Templates<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Why `placeholder` has no value at a place.
+fn lacking(placeholder: &Placeholder) -> &'static str {
+    if *placeholder == Placeholder::Port {
+        "this is used once a host, not once an instance"
+    } else {
+        "this must stay the same from release to release"
     }
 }
 
