@@ -3,7 +3,8 @@
 //! `inventory.toml` and `recipe.toml` become `inventories/production.toml` and `recipes/web.toml` of a project; one that
 //! is missing is taken from `_good`. Whatever else a case holds (but `expected.txt`) is copied beside them. A case with
 //! a directory `project` is that project and nothing else; a file `environment` holds the name to load instead of
-//! `production`. `expected.txt` is all that is printed; `UPDATE=1 cargo test --test diagnostics` writes it anew.
+//! `production`. `expected.txt` is all that is printed, and where
+//! nothing is wrong it is what was read; `UPDATE=1 cargo test --test diagnostics` writes it anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::{env, io};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use shipit::config;
+use shipit::model::{Inventory, Recipe, Role};
 
 fn main() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
@@ -30,7 +32,7 @@ fn check(case: &Path) -> Result<(), Failed> {
     set_up(case, project.path())?;
     let environment = fs::read_to_string(case.join("environment")).unwrap_or_else(|_| "production".to_owned());
     let printed = match config::load(project.path(), environment.trim_end()) {
-        Ok(_) => "no errors\n".to_owned(),
+        Ok((inventory, recipe)) => summary(inventory, &recipe),
         Err(errors) => format!("{errors}\n"),
     };
     // Paths are shown as they were given, which here is below a directory with a random name.
@@ -45,6 +47,38 @@ fn check(case: &Path) -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("{} differs.\n\n--- expected\n{wanted}\n+++ printed\n{printed}", expected.display()).into())
+}
+
+/// What was read, with one line a host.
+fn summary(mut inventory: Inventory, recipe: &Recipe) -> String {
+    let hosts = std::mem::take(&mut inventory.hosts).into_iter().map(|host| {
+        let roles: Vec<_> = host.roles.iter().map(Role::as_str).collect();
+        let labels: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{} at {}: {} {}", host.name, host.address, roles.join(","), labels.join(","))
+    });
+    let (inventory, recipe) = (short(&format!("{inventory:#?}")), short(&format!("{recipe:#?}")));
+    let hosts: Vec<_> = hosts.map(|host| host.trim_end().to_owned()).collect();
+    format!("no errors\n\n{}\n\n{inventory}\n\n{recipe}\n", hosts.join("\n"))
+}
+
+/// `debug` output with each bracket on one line that fits on one.
+fn short(debug: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut lines: Vec<String> = Vec::new();
+    for line in debug.lines() {
+        lines.push(line.to_owned());
+        if !line.trim_start().starts_with([')', ']', '}']) {
+            continue;
+        }
+        let opener = lines[..lines.len() - 1].iter().rposition(|opener| indent(opener) == indent(line)).unwrap_or(0);
+        let inner: Vec<_> = lines[opener + 1..lines.len() - 1].iter().map(|line| line.trim()).collect();
+        let joined = format!("{}{}{}", lines[opener], inner.join(" ").trim_end_matches(','), line.trim());
+        if joined.len() <= 120 {
+            lines.truncate(opener);
+            lines.push(joined);
+        }
+    }
+    lines.join("\n")
 }
 
 /// Makes the project of `case` in `project`.
@@ -109,11 +143,9 @@ fn damage(file: &str) -> Result<(), Failed> {
             bytes
         };
         load(good[..at].to_vec())?;
-        load(changed(b"", 1))?;
-        load(changed("ä\u{202e}".as_bytes(), 0))?;
-        // Not all at each byte, which would take a minute; neighbours get the others.
+        // Not every fault at every byte, which would take a minute: neighbours get the others.
         load(changed(&[ODD[at % ODD.len()]], 1))?;
-        load(changed(&[ODD[(at * 7 + 3) % ODD.len()]], 1))?;
+        load(if at % 2 == 0 { changed(b"", 1) } else { changed("ä\u{202e}".as_bytes(), 0) })?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::recipe::{Artifact, Surroundings};
 use super::report::Wrong;
 use super::table::Table;
 use super::value::Value;
-use super::{git, take, url};
+use super::{git, project, take, url};
 
 /// The archives that can be unpacked on a host.
 const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2"];
@@ -46,7 +46,7 @@ fn repository(table: &Table<'_>) -> Result<Source, Wrong> {
 }
 
 fn directory(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong> {
-    let path = around.project.join(take::line(value)?);
+    let path = project::path(around.project, take::line(value)?);
     if around.artifact == Artifact::NotNeeded || path.is_dir() {
         return Ok(path);
     }
@@ -56,7 +56,7 @@ fn directory(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wro
 fn archive(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong> {
     let text = take::line(value)?;
     check_ending(value, text)?;
-    let path = around.project.join(text);
+    let path = project::path(around.project, text);
     if around.artifact == Artifact::NotNeeded || path.is_file() {
         return Ok(path);
     }

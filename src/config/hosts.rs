@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Host, HostName, Role};
+use crate::model::{Address, Host, HostName, NameError, Role};
 
 use super::diagnostic::Place;
 use super::report::Wrong;
@@ -28,10 +28,11 @@ pub(super) fn read(root: &Table<'_>) -> Result<Vec<Host>, Wrong> {
             fresh
         });
         outcome = outcome.and(result);
-    }
-    if hosts.len() > range::MOST as usize {
-        let error = Diagnostic::new(format!("these are {} hosts; an inventory may have {}", hosts.len(), range::MOST));
-        return Err(root.file().report(error.at(root.file().whole()).help("split it into several environments")));
+        if hosts.len() > range::MOST as usize {
+            let error = Diagnostic::new(format!("there are more than {} hosts", range::MOST));
+            let place = table.place_of("name").label("with these it is one too many");
+            return Err(root.file().report(error.at(place).help("split the inventory into several environments")));
+        }
     }
     outcome.map(|()| hosts)
 }
@@ -62,13 +63,13 @@ fn entry(table: &Table<'_>) -> Result<Vec<Host>, Wrong> {
 }
 
 fn names(value: &Value<'_>) -> Result<Vec<HostName>, Wrong> {
-    let names: Result<_, _> = expanded(value)?.iter().map(|name| name.parse()).collect();
-    names.map_err(|error: crate::model::NameError| value.fail("is not a name", error.to_string()))
+    let names: Result<_, NameError> = expanded(value)?.iter().map(|name| name.parse()).collect();
+    names.map_err(|error| value.fail("is not a name", error.to_string()))
 }
 
 fn addresses(value: &Value<'_>) -> Result<Vec<Address>, Wrong> {
-    let addresses: Result<_, _> = expanded(value)?.iter().map(|address| address.parse()).collect();
-    addresses.map_err(|error: crate::model::NameError| {
+    let addresses: Result<_, NameError> = expanded(value)?.iter().map(|address| address.parse()).collect();
+    addresses.map_err(|error| {
         let text = value.string().unwrap_or_default();
         let error = value.wrong("is not an address", error.to_string());
         value.fail_with(match text {

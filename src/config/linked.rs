@@ -11,6 +11,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<(Vec<String>, Vec<String>), Wron
     let files = table.optional("linked-files", |value| value.list("a list of paths", path));
     let (dirs, files) = (dirs?.unwrap_or_default(), files?.unwrap_or_default());
     let all: Vec<_> = dirs.iter().chain(&files).collect();
+    let mut outcome = Ok(());
     for (at, (path, value)) in all.iter().enumerate() {
         let inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
         for (other, first) in &all[..at] {
@@ -24,11 +25,12 @@ pub(super) fn read(table: &Table<'_>) -> Result<(Vec<String>, Vec<String>), Wron
                 continue;
             };
             let error = Diagnostic::new(message).at(value.place(label)).see(Some(first.place("linked here")));
-            return Err(value.fail_with(error.help("link one of them")));
+            outcome = Err(value.fail_with(error.help("link one of them")));
+            break;
         }
     }
     let paths = |list: Vec<(String, Value<'_>)>| list.into_iter().map(|(path, _)| path).collect();
-    Ok((paths(dirs), paths(files)))
+    outcome.map(|()| (paths(dirs), paths(files)))
 }
 
 /// A path below the release, without a slash at its end.

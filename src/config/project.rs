@@ -73,9 +73,9 @@ fn read(file: &Path) -> Result<Arc<Source>, Diagnostic> {
     }
 }
 
-/// `folder` of the project, as the user would type it: without `./`.
-fn path(project: &Path, folder: &str) -> PathBuf {
-    if project == Path::new(".") { PathBuf::from(folder) } else { project.join(folder) }
+/// What `inner` is to the project, as the user would type it: without `./`.
+pub(super) fn path(project: &Path, inner: &str) -> PathBuf {
+    if project == Path::new(".") { PathBuf::from(inner) } else { project.join(inner) }
 }
 
 /// The project's folder in full, for people who are not where they think.
