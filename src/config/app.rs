@@ -25,7 +25,7 @@ pub(super) fn read(table: &Table<'_>, around: Surroundings<'_>) -> Result<AppSpe
         uses_port(value, command, count, "each would be restarted as often as there are instances")
     });
     let restart_timeout = table.or("restart-timeout", take::duration, RESTART_TIMEOUT);
-    let logs = table.optional("logs", |value| around.templates.command(&value, Known::Instance));
+    let logs = table.optional("logs", |value| around.templates.command(value, Known::Instance));
     table.finish();
     let (role, instances, restart) = (role?, instances?, restart?);
     Ok(AppSpec { role, instances, restart, restart_timeout: restart_timeout?, logs: logs? })
