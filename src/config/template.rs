@@ -69,10 +69,11 @@ impl Templates<'_> {
     /// A text with placeholders.
     pub fn text(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
         let text = value.string()?;
-        if let Some(at) = text.find('\0') {
-            return Err(
-                value.fail_with(value.wrong("holds a zero byte", "").at(value.place_within(at..at + 1, "here")))
-            );
+        let odd = text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\t'));
+        if let Some((at, odd)) = odd {
+            let place = value.place_within(at..at + odd.len_utf8(), format!("this holds `{}`", odd.escape_default()));
+            let help = (odd == '\r').then(|| "save the file with line ends of Unix".to_owned());
+            return Err(value.fail_with(value.wrong("must be plain text", "").at(place).maybe_help(help)));
         }
         let template = Template::parse(text).map_err(|error| broken(value, &error, known))?;
         let mut outcome = Ok(());
