@@ -37,8 +37,9 @@ pub(super) fn line<'d>(value: &Value<'d>) -> Result<&'d str, Wrong> {
 /// A time longer than none.
 pub(super) fn duration(value: &Value<'_>) -> Result<Duration, Wrong> {
     const EXAMPLES: &str = "times are written like `\"30s\"`, `\"500ms\"` or `\"1m 30s\"`";
-    if value.is_number() {
-        let unit = format!("write `\"{}s\"` if seconds are meant", value.written());
+    let written = value.written().trim_matches(['"', '\'']);
+    if value.is_number() || written.parse::<u32>().is_ok() {
+        let unit = format!("write `\"{written}s\"` if seconds are meant");
         return Err(value.fail_with(value.wrong("needs a unit", "a number of what?").help(unit)));
     }
     let text = value.string()?;
