@@ -1,6 +1,5 @@
 //! Taking a host out of all balancers, and waiting for its last request.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,7 +9,6 @@ use crate::model::{DrainSpec, Host, Leftover, ServerState, friendly};
 use crate::transport::{Progress, Session};
 
 use super::error::{BalancerError, requests};
-use super::haproxy::Look;
 use super::leg::{Leg, Seen, order_all};
 use super::set::{Balancers, all, looks};
 
@@ -71,14 +69,10 @@ impl<S: Session> Balancers<S> {
         let first = looks(held.iter()).await?;
         let legs = held.into_iter().zip(&first).map(|(held, look)| Leg::new(held, look));
         let legs = all(legs.collect())?;
-        let watch = |look: &Arc<Look>| Watch {
-            total: None,
-            sticky: false,
-            // What an older process than this could have in flight is older than the longest request.
-            old_process: look.info.uptime < spec.timeout.as_secs(),
-            busy: 0,
-        };
-        let mut drain = Drain { legs, watches: first.iter().map(watch).collect(), spec, began };
+        // That an old process is there is ruled out by the first looks, mostly by the new one's age.
+        let watch = Watch { total: None, sticky: false, old_process: true, busy: 0 };
+        let watches = vec![watch; legs.len()];
+        let mut drain = Drain { legs, watches, spec, began };
         match drain.run(progress).await {
             Ok(drained) => Ok(drained),
             Err(cause) => Err(match drain.undo().await {
@@ -144,6 +138,8 @@ impl<S: Session> Drain<'_, S> {
                 *watch = Watch { total: None, old_process: true, ..*watch };
                 quiet = false;
             }
+            // What a process older than this one has in flight is by now older than the longest request.
+            watch.old_process &= look.info.uptime < self.spec.timeout.as_secs();
             if leg.hold(look).await? == Seen::Ordered {
                 quiet = false;
                 continue;
