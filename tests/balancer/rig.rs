@@ -104,6 +104,9 @@ impl Rig {
         self.haproxies.push(command.spawn().expect("haproxy is installed"));
         let socket = self.dir.path().join(format!("lb{number}.sock"));
         eventually("haproxy answers", async || runtime(&socket, "show info").await.contains("Pid: ")).await;
+        // A signal that comes before the master is ready for it is lost.
+        let master = self.dir.path().join(format!("master{number}.sock"));
+        eventually("its master answers", async || runtime(&master, "show proc").await.contains("worker ")).await;
         // The first check of each server, so that nothing changes by itself while a test looks.
         if server.contains("check") {
             let checked = async || runtime(&socket, "show stat app 4 -1").await.matches("L7OK").count() == 2;
@@ -273,6 +276,7 @@ async fn runtime(socket: &Path, command: &str) -> String {
     let whole = async {
         let mut stream = UnixStream::connect(socket).await.ok()?;
         stream.write_all(format!("{command}\n").as_bytes()).await.ok()?;
+        stream.shutdown().await.ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.ok()?;
         Some(text)
