@@ -322,7 +322,7 @@ async fn sudo_is_the_last_resort_and_a_dead_end_names_all_that_was_tried() {
         || Arc::new(Local { path: Some(tools.path().to_owned()), forward: Forwarding::Refused, ..Local::default() });
     let fault = rig.balancers_by(&session()).serving().await.unwrap_err();
     let said = fault.to_string();
-    for part in ["socat: not installed", "perl: Permission denied", "sudo-perl: not installed", "forwarding refused"] {
+    for part in ["socat: not installed", "perl: Permission denied", "sudo: not installed", "forwarding refused"] {
         assert!(said.contains(part), "{said}");
     }
     assert!(fault.help().unwrap().contains("group"));
