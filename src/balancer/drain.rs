@@ -1,5 +1,6 @@
 //! Taking a host out of all balancers, and waiting for its last request.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -35,6 +36,15 @@ pub struct Drained {
     pub old_processes: usize,
     /// How long it took.
     pub took: Duration,
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cut {
+            0 => f.write_str("idle"),
+            cut => write!(f, "{} cut off", requests(cut)),
+        }
+    }
 }
 
 /// A drain under way.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use crate::model::{Host, ServerState, friendly};
+use crate::model::{Host, ServerState, Until, friendly};
 use crate::transport::{Progress, Session};
 
 use super::drain::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -13,15 +13,6 @@ use super::error::BalancerError;
 use super::haproxy::Server;
 use super::leg::{Leg, Seen, order_all};
 use super::set::{Balancers, Held, all, looks};
-
-/// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// That the servers are asked to take traffic: for undoing, where the host may be as ill as it was before.
-    Ready,
-    /// That they take it: the balancers' own checks pass, before `ready` and after it.
-    Up,
-}
 
 /// The stages on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,6 @@ mod watch;
 mod wire;
 
 pub use drain::Drained;
-pub use enable::Until;
 pub use error::{BalancerError, Target};
 pub use preflight::preflight;
 pub use set::Balancers;

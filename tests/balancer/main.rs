@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use rig::{Forwarding, Local, PATIENT, Rig, SOON, Setup, Words, eventually, get};
-use shipit::balancer::{BalancerError, Balancers, Until};
-use shipit::model::{DrainSpec, Leftover, Reach, ServerState};
+use shipit::balancer::{BalancerError, Balancers};
+use shipit::model::{DrainSpec, Leftover, Reach, ServerState, Until};
 use shipit::transport::Progress;
 use tokio::task::{JoinHandle, JoinSet};
 
