@@ -373,3 +373,18 @@ async fn an_operator_who_takes_a_draining_server_back_is_obeyed() {
     assert_eq!(rig.states().await, [ServerState::Ready]);
     requests.iter().for_each(JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn a_forward_that_ended_with_its_connection_is_made_again() {
+    let rig = Rig::start(Setup::default()).await;
+    let links = tempfile::tempdir().unwrap();
+    let session = Arc::new(Local { links: Some(links.path().to_owned()), ..Local::default() });
+    let balancers = rig.balancers_by(&session);
+    assert_eq!(balancers.serving().await.unwrap().serving.len(), 2);
+    // It leads nowhere now, and its name is taken: the next one has another.
+    let first = links.path().join("0");
+    std::fs::remove_file(&first).unwrap();
+    symlink("/nowhere", &first).unwrap();
+    assert_eq!(balancers.serving().await.unwrap().serving.len(), 2);
+    assert!(session.scripts.lock().unwrap().is_empty());
+}

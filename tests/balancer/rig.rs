@@ -10,7 +10,7 @@ use shipit::balancer::Balancers;
 use shipit::model::{
     BalancerKind, BalancerSpec, DrainSpec, Host, Inventory, Leftover, LimitSpec, ServerState, SshSpec, Template,
 };
-use shipit::transport::{ExecError, Output, Progress, Script, Session};
+use shipit::transport::{ExecError, Output, Parcel, Progress, Script, Session};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -291,6 +291,8 @@ pub struct Local {
     pub path: Option<PathBuf>,
     /// What becomes of forwards.
     pub forward: Forwarding,
+    /// Where forwards are made, as links that a test can take away.
+    pub links: Option<PathBuf>,
     /// Scripts run so far.
     pub scripts: Mutex<Vec<String>>,
 }
@@ -325,13 +327,20 @@ impl Session for Local {
         Ok(Output { code: out.status.code().unwrap(), stdout: text(out.stdout), stderr: text(out.stderr) })
     }
 
-    async fn upload(&self, _: &str, _: &Path, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+    async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
         Err(ExecError::Lost("balancers are sent no files".to_owned()))
     }
 
     async fn forward(&self, remote: &str) -> Result<PathBuf, ExecError> {
         match self.forward {
-            Forwarding::Works => Ok(remote.into()),
+            Forwarding::Works => match &self.links {
+                None => Ok(remote.into()),
+                Some(links) => {
+                    let link = links.join(std::fs::read_dir(links).unwrap().count().to_string());
+                    std::os::unix::fs::symlink(remote, &link).unwrap();
+                    Ok(link)
+                }
+            },
             Forwarding::Refused => Err(ExecError::Lost("forwarding refused".to_owned())),
             Forwarding::Silent => Ok("/nonexistent/socket".into()),
         }
