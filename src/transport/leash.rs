@@ -46,11 +46,11 @@ impl Leash {
         self.group
     }
 
-    /// Asks the process `pid` to end, one that the caller started and has not waited for.
-    pub(super) async fn end_process(&self, pid: u32) {
-        if let Some((_, pipe)) = self.shell.lock().await.as_mut() {
-            // If the shell is gone, the caller's deadline is what ends the process.
-            _ = pipe.write_all(format!("{pid}\n").as_bytes()).await;
+    /// Asks the process `pid` to end, one that the caller started and has not waited for. Says whether it could.
+    pub(super) async fn end_process(&self, pid: u32) -> bool {
+        match self.shell.lock().await.as_mut() {
+            Some((_, pipe)) => pipe.write_all(format!("{pid}\n").as_bytes()).await.is_ok(),
+            None => false,
         }
     }
 

@@ -59,7 +59,7 @@ impl SshSession {
             match done {
                 Ok(link) => links.current = Arc::new(link),
                 Err(error) => {
-                    let text = format!("it could not be made again: {error}");
+                    let text = format!("the connection could not be made again: {error}");
                     links.failed = Some((Instant::now(), error));
                     return Err(ExecError::Lost(text));
                 }
