@@ -9,10 +9,15 @@ mod inventory;
 mod name;
 mod observation;
 mod options;
+mod paint;
+mod ranges;
 mod recipe;
 mod release;
+mod result;
 mod selector;
+mod table;
 mod template;
+mod text;
 
 pub use amount::{Amount, AmountError, Rounding};
 pub use duration::friendly;
@@ -20,13 +25,19 @@ pub use host::{Address, Host, Instance};
 pub use inventory::{BalancerKind, BalancerSpec, Inventory, LimitSpec, SshSpec};
 pub use name::{BackendName, EnvironmentName, HostName, NameError, RecipeName, Role, ServerName, TaskName};
 pub use observation::{
-    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, View,
+    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, Until,
+    View,
 };
 pub use options::{Options, StrategyName};
+pub use paint::{Colour, Letters, Paint, Sign, Tone};
+pub use ranges::ranges;
 pub use recipe::{
     AppSpec, DrainSpec, HealthSpec, HotswapSpec, Leftover, Moment, Recipe, ReleaseProof, ReleaseSpec, Source, Task,
     WarmSpec, WatchSpec,
 };
-pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
+pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
+pub use result::{Failure, StepResult};
 pub use selector::{Selector, SelectorError, Term};
+pub use table::Table;
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};
+pub use text::{clean, is_hidden};

@@ -3,6 +3,7 @@
 //! A plan leaves no choice but the order in which lanes open, which the scheduler makes within the wave's limits.
 
 mod action;
+mod show;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
 
 pub use action::Action;
+pub use show::{Detail, show};
 
 /// A whole deploy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Reads what a host sends back: the script's output between the lines of [`super::frame`].
 
+use super::Progress;
 use super::frame::Nonce;
-use super::{Progress, printable};
+use crate::model::clean;
 
 /// The longest line that may be one of ours, in bytes; a longer one is output.
 const LONGEST_WORD: usize = 4096;
@@ -116,7 +117,7 @@ impl<'a> Answer<'a> {
             self.kept.clear();
         } else if let Some(text) = word.strip_prefix("progress ") {
             let text: String = text.chars().take(LONGEST_PROGRESS).collect();
-            self.progress.say(&printable(&text));
+            self.progress.say(&clean(&text));
         } else if let Some(code) = word.strip_prefix("rc=") {
             self.code = code.parse().ok();
         }

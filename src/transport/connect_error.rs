@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{ConnectError, printable, script};
+use super::{ConnectError, script};
+use crate::model::clean;
 use crate::model::{Host, SshSpec};
 
 /// A host, and how the user would name it to ssh.
@@ -169,7 +170,7 @@ fn last_line(log: &str, kind: Kind) -> String {
     let of_kind = |line: &&str| KINDS.iter().any(|(words, named)| *named == kind && line.contains(words));
     let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines().rfind(of_kind).or_else(|| lines().next_back()).unwrap_or_default();
-    printable(line.trim_start_matches('@').trim_end_matches('@').trim())
+    clean(line.trim_start_matches('@').trim_end_matches('@').trim())
 }
 
 /// Where ssh found the key that does not match: ` (line 3 of known_hosts)`.
@@ -177,7 +178,7 @@ fn offending(log: &str) -> String {
     let place =
         log.lines().find_map(|line| line.trim().strip_prefix("Offending ")?.split_once(" in ").map(|(_, at)| at));
     match place.and_then(|place| place.trim().rsplit_once(':')) {
-        Some((file, line)) => format!(" (line {} of `{}`)", printable(line), printable(file)),
+        Some((file, line)) => format!(" (line {} of `{}`)", clean(line), clean(file)),
         None => String::new(),
     }
 }
@@ -185,7 +186,7 @@ fn offending(log: &str) -> String {
 /// The last thing that ssh said in the log at `path`, for a connection that was there and broke.
 pub(super) fn last_words(path: &Path) -> Option<String> {
     let log = read_log(path);
-    log.lines().map(str::trim).rfind(|line| !line.is_empty()).map(printable)
+    log.lines().map(str::trim).rfind(|line| !line.is_empty()).map(clean)
 }
 
 /// The log's text; nothing if there is none.

@@ -10,7 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::{Answer, Keep};
 use super::frame::{Nonce, RUN, RUN_PARCEL};
-use super::{Output, Parcel, Progress, printable};
+use super::{Output, Parcel, Progress};
+use crate::model::clean;
 
 /// How much standard output is kept: the longest answer that we ask for, a list of processes say, is a tenth of it.
 const FIRST_OF_STDOUT: usize = 1024 * 1024;
@@ -100,7 +101,7 @@ pub(super) async fn exec(session: &Session, input: Input<'_>, progress: &Progres
         Err(_) => "the output ended before the script did".to_owned(),
     };
     if let Some(said) = stderr.finish().lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        why = format!("{why}: {}", printable(said));
+        why = format!("{why}: {}", clean(said));
     }
     Err(Fault::Broken(why))
 }
@@ -148,5 +149,5 @@ pub(super) fn chain(error: &openssh::Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    printable(&text)
+    clean(&text)
 }

@@ -14,7 +14,6 @@ mod limits;
 mod master;
 mod openssh;
 mod parcel;
-mod printable;
 mod script;
 mod site;
 mod ssh_config;
@@ -31,8 +30,7 @@ use crate::model::Host;
 pub use limits::Limits;
 pub use openssh::{OpenSsh, StartError};
 pub use parcel::Parcel;
-pub use printable::printable;
-pub use script::Script;
+pub use script::{Script, quote, word};
 pub use ssh_session::SshSession;
 
 /// Opens sessions.
