@@ -79,6 +79,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("Unable to negotiate", Kind::NoCommonAlgorithm),
     ("stdio forwarding failed", Kind::Tunnel),
     (DROPPED, Kind::Dropped),
+    ("banner exchange: Connection to", Kind::Dropped),
     ("Connection closed by", Kind::Dropped),
     ("Connection reset by", Kind::Dropped),
 ];
@@ -165,11 +166,13 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
     ConnectError { what, help }
 }
 
-/// ssh's own words: the last line that is of the kind, else the last one.
+/// ssh's own words: the last line that is of the kind, else the last one. Of a connection that was merely closed, a
+/// `ProxyCommand` may have more to say.
 fn last_line(log: &str, kind: Kind) -> String {
     let of_kind = |line: &&str| KINDS.iter().any(|(words, named)| *named == kind && line.contains(words));
     let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines().rfind(of_kind).or_else(|| lines().next_back()).unwrap_or_default();
+    let more = if kind == Kind::Dropped { lines().rfind(|line| !of_kind(line)) } else { None };
+    let line = more.or_else(|| lines().rfind(of_kind)).or_else(|| lines().next_back()).unwrap_or_default();
     clean(line.trim_start_matches('@').trim_end_matches('@').trim())
 }
 

@@ -59,9 +59,10 @@ impl Leash {
         let Some((mut shell, mut pipe)) = self.shell.lock().await.take() else { return };
         _ = pipe.write_all(b"end\n").await;
         drop(pipe);
-        if timeout(deadline, shell.wait()).await.is_err() {
+        if !matches!(timeout(deadline, shell.wait()).await, Ok(Ok(status)) if status.success()) {
             _ = shell.start_kill();
+            // Only then: once the shell has removed it, the name is free for another.
+            _ = std::fs::remove_dir_all(dir);
         }
-        _ = std::fs::remove_dir_all(dir);
     }
 }

@@ -64,8 +64,8 @@ async fn a_closed_port_an_unknown_name_and_a_wrong_configuration_are_told() {
         ("HostName nowhere.invalid\n", "`web1` can't be found: "),
         ("Nonsense 1\n", "ssh can't use its configuration: "),
         (
-            "ProxyCommand echo no such bastion >&2; exit 1\n",
-            "the jump host of `web1` closed the connection before the login: ",
+            "ProxyCommand sh -c 'echo no such bastion >&2; exit 1'\n",
+            "the jump host of `web1` closed the connection before the login: no such bastion",
         ),
     ] {
         fs::write(&config, text).unwrap();
