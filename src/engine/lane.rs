@@ -1,0 +1,105 @@
+//! Where one lane stands.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, StepResult};
+use crate::plan::{Action, Lane};
+
+/// How a lane ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "end")]
+pub enum LaneEnd {
+    /// All its steps hold.
+    Done,
+    /// It failed, and what it had changed was taken back.
+    Restored {
+        /// The step that failed.
+        step: usize,
+        /// Why.
+        failure: Failure,
+    },
+    /// It failed, and taking it back failed too: a person must look.
+    Broken {
+        /// The step that failed.
+        step: usize,
+        /// Why.
+        failure: Failure,
+        /// The action that should have taken it back.
+        undo: Action,
+        /// Why that failed.
+        trouble: Failure,
+    },
+    /// It was never opened.
+    Untouched,
+}
+
+/// The state of a lane that the scheduler keeps.
+#[derive(Debug, Clone)]
+pub(super) enum LaneState {
+    /// Not opened yet.
+    Waiting,
+    /// The step runs.
+    Running(usize),
+    /// What was done is being taken back.
+    Undoing(Undoing),
+    /// Over.
+    Closed(LaneEnd),
+}
+
+/// A lane on its way back.
+#[derive(Debug, Clone)]
+pub(super) struct Undoing {
+    step: usize,
+    failure: Failure,
+    left: VecDeque<Action>,
+    trouble: Option<(Action, Failure)>,
+}
+
+impl Undoing {
+    /// Takes back what `lane` did up to and with `step`.
+    pub(super) fn new(lane: &Lane, step: usize, failure: Failure) -> Self {
+        Self { step, failure, left: lane.undo_from(step).into(), trouble: None }
+    }
+
+    /// The action to do now; `None` if all is done.
+    pub(super) fn current(&self) -> Option<&Action> {
+        self.left.front()
+    }
+
+    /// Hears how the current action ended.
+    ///
+    /// After a failure the rest is left: the next action is likely to be the one that gives the host traffic, and a host
+    /// that could not be put right must not get any. After an unknown result the rest is tried, because
+    /// a balancer that checks its servers may be told `ready` in any case: it admits a host only if that answers.
+    pub(super) fn hear(&mut self, result: StepResult) {
+        let Some(action) = self.left.pop_front() else { return };
+        match result {
+            StepResult::Ok(_) => {}
+            StepResult::Failed(failure) => {
+                self.left.clear();
+                self.trouble.get_or_insert((action, failure));
+            }
+            StepResult::Unknown(failure) => {
+                self.trouble.get_or_insert((action, failure));
+            }
+        }
+    }
+
+    /// How the lane ends once nothing is left to take back.
+    pub(super) fn end(self) -> LaneEnd {
+        let Self { step, failure, trouble, .. } = self;
+        match trouble {
+            None => LaneEnd::Restored { step, failure },
+            Some((undo, trouble)) => LaneEnd::Broken { step, failure, undo, trouble },
+        }
+    }
+}
+
+impl LaneState {
+    /// Whether its host may be out of service because of it.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Undoing(_))
+    }
+}

@@ -1,0 +1,393 @@
+//! The scheduler: what may start now, what must be undone, when it is over.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lane::{LaneState, Undoing};
+use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
+use crate::model::{HostName, View};
+use crate::plan::{Gate, Lane, Phase, Plan, Wave};
+
+/// The wait between two looks while the floor lets no lane open.
+///
+/// Balancers decide within one or two of their check intervals, which are seconds at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// So many looks in a row without a lane that may open end the deploy: a minute. A fleet that has not recovered by
+/// itself in that time won't do so for the sake of a deploy.
+const PATIENCE: u32 = 120;
+
+/// Turns facts into commands, wave by wave.
+///
+/// It keeps three promises: the floor (a lane opens only if enough hosts serve without it, on a view taken after the last
+/// lane opened), the bound (`max-in-flight`), and the budget (after too many failures no lane opens).
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    plan: Arc<Plan>,
+    lanes: Vec<Vec<LaneState>>,
+    wave: Option<usize>,
+    failed: BTreeSet<HostName>,
+    stop: Option<Stop>,
+    looking: bool,
+    /// The floor lets nobody open until an open lane closes.
+    blocked: bool,
+    watching: bool,
+    gates_passed: BTreeSet<usize>,
+    /// Lanes of a wave whose gate did not open, to be undone one after another.
+    take_back: VecDeque<(LaneRef, Failure)>,
+    fruitless_looks: u32,
+    reason: Option<String>,
+    finished: bool,
+    commands: Vec<Command>,
+}
+
+/// Why no other lane opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    Failed,
+    Cancelled(Cancel),
+}
+
+impl Scheduler {
+    /// A scheduler at the beginning of `plan`.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Self {
+            lanes: plan.waves.iter().map(|wave| vec![LaneState::Waiting; wave.lanes.len()]).collect(),
+            plan,
+            wave: None,
+            failed: BTreeSet::new(),
+            stop: None,
+            looking: false,
+            blocked: false,
+            watching: false,
+            gates_passed: BTreeSet::new(),
+            take_back: VecDeque::new(),
+            fruitless_looks: 0,
+            reason: None,
+            finished: false,
+            commands: Vec::new(),
+        }
+    }
+
+    /// Hears what happened and says what is to be done.
+    pub fn on(&mut self, fact: Fact) -> Vec<Command> {
+        match fact {
+            Fact::Begin => {}
+            Fact::StepFinished { at, result } => self.step_finished(at, result),
+            Fact::UndoFinished { at, result } => self.undo_finished(at, result),
+            Fact::Looked { view } => self.looked(view),
+            Fact::GateClosed { wave, result } => self.gate_closed(wave, result),
+            Fact::CancelAsked { how } => self.cancel_asked(how),
+        }
+        self.advance();
+        std::mem::take(&mut self.commands)
+    }
+
+    /// Whether somebody asked for an end before the deploy failed by itself.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        matches!(self.stop, Some(Stop::Cancelled(_)))
+    }
+
+    /// Why the deploy as a whole ended early, where that was no host's fault.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// How each lane ended, in the plan's order; lanes that never opened are untouched.
+    pub fn ends(&self) -> impl Iterator<Item = (LaneRef, LaneEnd)> + '_ {
+        self.lanes.iter().enumerate().flat_map(|(wave, lanes)| {
+            lanes.iter().enumerate().map(move |(lane, state)| {
+                let end = match state {
+                    LaneState::Closed(end) => end.clone(),
+                    _ => LaneEnd::Untouched,
+                };
+                (LaneRef { wave, lane }, end)
+            })
+        })
+    }
+
+    fn step_finished(&mut self, at: LaneRef, result: StepResult) {
+        let LaneState::Running(step) = *self.state(at) else { return };
+        match result {
+            StepResult::Ok(_) if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
+            StepResult::Ok(_) if self.stop == Some(Stop::Cancelled(Cancel::Unwind)) => {
+                self.undo(at, step, Failure::new("cancelled"));
+            }
+            StepResult::Ok(_) => self.perform(at, step + 1),
+            StepResult::Failed(failure) | StepResult::Unknown(failure) => {
+                self.count_failure(at);
+                self.undo(at, step, failure);
+            }
+        }
+    }
+
+    fn undo_finished(&mut self, at: LaneRef, result: StepResult) {
+        let LaneState::Undoing(undoing) = self.state_mut(at) else { return };
+        undoing.hear(result);
+        self.go_on_undoing(at);
+    }
+
+    fn looked(&mut self, view: Result<View, String>) {
+        self.looking = false;
+        let Some(wave) = self.wave else { return };
+        if self.stop.is_some() {
+            return;
+        }
+        let before = self.commands.len();
+        // A look that failed says nothing about who serves, so nobody may be taken out.
+        if let Ok(view) = &view {
+            while let Some(at) = self.next_to_open(wave).filter(|at| self.floor_allows(*at, view)) {
+                self.perform(at, 0);
+            }
+        }
+        if self.commands.len() > before {
+            self.fruitless_looks = 0;
+        } else if self.open_lanes(wave) == 0 {
+            self.hold(wave, &view);
+        }
+        self.blocked = self.open_lanes(wave) > 0 && self.next_to_open(wave).is_some();
+    }
+
+    /// Waits for the fleet to recover, or gives up.
+    fn hold(&mut self, wave: usize, view: &Result<View, String>) {
+        self.fruitless_looks += 1;
+        let floor = self.plan.waves[wave].min_serving.unwrap_or_default();
+        let serving =
+            view.as_ref().map(|view| self.plan.fleet.iter().filter(|host| view.serving.contains(*host)).count());
+        if self.fruitless_looks > PATIENCE {
+            self.stop = Some(Stop::Failed);
+            self.reason = Some(match serving {
+                Ok(serving) => format!("{serving} hosts serve, and `min-serving` demands {floor} without the next one"),
+                Err(why) => format!("the balancers could not be looked at: {why}"),
+            });
+            return;
+        }
+        if let (Ok(serving), 1) = (serving, self.fruitless_looks) {
+            self.commands.push(Command::Hold { serving, floor });
+        }
+        self.looking = true;
+        self.commands.push(Command::Look { after: LOOK_AGAIN });
+    }
+
+    fn gate_closed(&mut self, wave: usize, result: StepResult) {
+        self.watching = false;
+        match result {
+            StepResult::Ok(_) => {
+                self.gates_passed.insert(wave);
+            }
+            StepResult::Failed(failure) | StepResult::Unknown(failure) => {
+                self.stop = Some(Stop::Failed);
+                self.take_back = self
+                    .lanes_of(wave)
+                    .filter(|at| matches!(self.state(*at), LaneState::Closed(LaneEnd::Done)))
+                    .map(|at| (at, failure.clone()))
+                    .collect();
+            }
+        }
+    }
+
+    fn cancel_asked(&mut self, how: Cancel) {
+        if self.stop == Some(Stop::Failed) {
+            return;
+        }
+        self.stop = Some(Stop::Cancelled(how));
+        let Some(wave) = self.wave else { return };
+        let phase = self.plan.waves[wave].phase;
+        for at in self.lanes_of(wave) {
+            let running = matches!(self.state(at), LaneState::Running(_));
+            // Before traffic is touched there is nothing worth finishing.
+            if running && (how == Cancel::Unwind || phase == Phase::Prepare) {
+                self.commands.push(Command::Interrupt { at });
+            }
+        }
+    }
+
+    /// Opens what may open; goes on to the next wave when one is over.
+    fn advance(&mut self) {
+        while !self.finished {
+            let Some(wave) = self.wave else {
+                self.open_wave(0);
+                continue;
+            };
+            if self.open_lanes(wave) > 0 || self.watching {
+                self.open_more(wave);
+                return;
+            }
+            if let Some((at, failure)) = self.take_back.pop_front() {
+                self.count_failure(at);
+                self.undo(at, self.lane(at).steps.len() - 1, failure);
+                continue;
+            }
+            if self.next_to_open(wave).is_some() && self.may_open(wave) {
+                self.open_more(wave);
+                return;
+            }
+            if self.watch_gate(wave) {
+                return;
+            }
+            self.open_wave(wave + 1);
+        }
+    }
+
+    /// Whether lanes of `wave` may open at all.
+    fn may_open(&self, wave: usize) -> bool {
+        match self.plan.waves[wave].phase {
+            Phase::Failed => self.stop == Some(Stop::Failed),
+            _ => self.stop.is_none(),
+        }
+    }
+
+    fn open_wave(&mut self, from: usize) {
+        let next = (from..self.plan.waves.len()).find(|wave| self.may_open(*wave) && !self.is_for_success(*wave));
+        if let Some(wave) = next {
+            self.wave = Some(wave);
+            self.fruitless_looks = 0;
+            self.commands.push(Command::OpenWave { wave });
+            self.check_tasks(wave);
+        } else {
+            self.finished = true;
+            self.commands.push(Command::Finish);
+        }
+    }
+
+    /// A task none of whose hosts is left can't run, and passing over it in silence would be a lie.
+    fn check_tasks(&mut self, wave: usize) {
+        let Wave { phase, lanes, name, .. } = &self.plan.waves[wave];
+        if *phase == Phase::Task && !lanes.is_empty() && lanes.iter().all(|lane| self.failed.contains(&lane.host)) {
+            self.reason = Some(format!("every host that {name} would run on has failed before"));
+            self.stop = Some(Stop::Failed);
+        }
+    }
+
+    /// A wave for failures is passed over as long as nothing has failed.
+    fn is_for_success(&self, wave: usize) -> bool {
+        self.plan.waves[wave].phase == Phase::Failed && self.stop.is_none()
+    }
+
+    fn open_more(&mut self, wave: usize) {
+        if !self.may_open(wave) || self.next_to_open(wave).is_none() || self.looking || self.blocked {
+            return;
+        }
+        if self.plan.waves[wave].min_serving.is_some() {
+            self.looking = true;
+            self.commands.push(Command::Look { after: Duration::ZERO });
+            return;
+        }
+        while let Some(at) = self.next_to_open(wave) {
+            self.perform(at, 0);
+        }
+    }
+
+    /// The next lane that the bound leaves room for; hosts that failed before are passed over.
+    fn next_to_open(&self, wave: usize) -> Option<LaneRef> {
+        if self.open_lanes(wave) >= self.plan.waves[wave].max_in_flight {
+            return None;
+        }
+        let phase = self.plan.waves[wave].phase;
+        self.lanes_of(wave).find(|at| {
+            matches!(self.state(*at), LaneState::Waiting)
+                && (phase == Phase::Failed || !self.failed.contains(&self.lane(*at).host))
+        })
+    }
+
+    /// Whether enough hosts serve without the host of `at`, those of open lanes counted as out.
+    ///
+    /// A host that does not serve takes nothing away, so it may always go: it is likely the one that needs the deploy.
+    fn floor_allows(&self, at: LaneRef, view: &View) -> bool {
+        let Some(floor) = self.plan.waves[at.wave].min_serving else { return true };
+        let host = &self.lane(at).host;
+        if !view.serving.contains(host) {
+            return true;
+        }
+        let open: BTreeSet<&HostName> = self.lanes[at.wave]
+            .iter()
+            .zip(&self.plan.waves[at.wave].lanes)
+            .filter(|(state, _)| state.is_open())
+            .map(|(_, lane)| &lane.host)
+            .collect();
+        let left = self
+            .plan
+            .fleet
+            .iter()
+            .filter(|one| *one != host && view.serving.contains(*one) && !open.contains(one))
+            .count();
+        left >= floor
+    }
+
+    fn watch_gate(&mut self, wave: usize) -> bool {
+        let Gate::Bake(duration) = self.plan.waves[wave].gate else { return false };
+        if self.stop.is_some() || self.gates_passed.contains(&wave) {
+            return false;
+        }
+        self.watching = true;
+        self.commands.push(Command::WatchGate { wave, duration });
+        true
+    }
+
+    fn count_failure(&mut self, at: LaneRef) {
+        self.failed.insert(self.lane(at).host.clone());
+        let fatal = match self.plan.waves[at.wave].phase {
+            Phase::Task | Phase::Finish => true,
+            Phase::Prepare | Phase::Switch => self.failed.len() > self.plan.max_failures,
+            Phase::Failed => false,
+        };
+        if fatal && self.stop.is_none() {
+            self.stop = Some(Stop::Failed);
+        }
+    }
+
+    fn perform(&mut self, at: LaneRef, step: usize) {
+        *self.state_mut(at) = LaneState::Running(step);
+        self.commands.push(Command::Perform { at, step });
+    }
+
+    fn undo(&mut self, at: LaneRef, step: usize, failure: Failure) {
+        *self.state_mut(at) = LaneState::Undoing(Undoing::new(self.lane(at), step, failure));
+        self.go_on_undoing(at);
+    }
+
+    fn go_on_undoing(&mut self, at: LaneRef) {
+        let LaneState::Undoing(undoing) = self.state(at) else { return };
+        match undoing.current().cloned() {
+            Some(action) => self.commands.push(Command::Undo { at, action }),
+            None => {
+                let end = undoing.clone().end();
+                self.close(at, end);
+            }
+        }
+    }
+
+    fn close(&mut self, at: LaneRef, end: LaneEnd) {
+        *self.state_mut(at) = LaneState::Closed(end.clone());
+        self.blocked = false;
+        self.commands.push(Command::CloseLane { at, end });
+    }
+
+    fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
+        (0..self.lanes[wave].len()).map(move |lane| LaneRef { wave, lane })
+    }
+
+    fn open_lanes(&self, wave: usize) -> usize {
+        self.lanes[wave].iter().filter(|state| state.is_open()).count()
+    }
+
+    fn wave(&self, at: LaneRef) -> &Wave {
+        &self.plan.waves[at.wave]
+    }
+
+    fn lane(&self, at: LaneRef) -> &Lane {
+        &self.wave(at).lanes[at.lane]
+    }
+
+    fn state(&self, at: LaneRef) -> &LaneState {
+        &self.lanes[at.wave][at.lane]
+    }
+
+    fn state_mut(&mut self, at: LaneRef) -> &mut LaneState {
+        &mut self.lanes[at.wave][at.lane]
+    }
+}

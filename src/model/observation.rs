@@ -1,0 +1,245 @@
+//! What a look at the fleet showed. It may be stale by the time it is read; plans are made from it, safety is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, BackendName, Host, HostName, Instance, Inventory, Recipe, Release, ReleaseId, Scope, ServerName};
+
+/// A snapshot of the fleet.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observation {
+    /// The app's hosts.
+    pub hosts: BTreeMap<HostName, HostFacts>,
+    /// The balancers, one entry for each backend on each balancer host.
+    pub balancers: Vec<BalancerFacts>,
+}
+
+/// What was seen on one host.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HostFacts {
+    /// Whether it could be reached.
+    pub reach: Reach,
+    /// What `current` points at.
+    #[serde(default)]
+    pub current: Option<ReleaseId>,
+    /// The complete releases on it.
+    #[serde(default)]
+    pub releases: Vec<Release>,
+    /// The app's processes.
+    #[serde(default)]
+    pub instances: Vec<InstanceFacts>,
+    /// Whether the archive that is to be shipped is there from an earlier deploy.
+    #[serde(default)]
+    pub archive_cached: bool,
+    /// What stands in the way of a deploy.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+}
+
+/// Whether a host could be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Yes.
+    #[default]
+    Reached,
+    /// No, for this reason.
+    Unreachable(String),
+}
+
+/// One process of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct InstanceFacts {
+    /// Which one.
+    pub instance: Instance,
+    /// The release of the process that listens there; `None` if nothing listens or the release can't be told.
+    #[serde(default)]
+    pub running: Option<ReleaseId>,
+    /// Whether its health check passed.
+    pub healthy: bool,
+}
+
+/// Something that stands in the way of a deploy, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// One backend on one balancer host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BalancerKey {
+    /// The balancer host.
+    pub host: HostName,
+    /// The backend.
+    pub backend: BackendName,
+}
+
+/// What was seen of one backend on one balancer host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BalancerFacts {
+    /// Which one.
+    #[serde(flatten)]
+    pub key: BalancerKey,
+    /// Whether it could be reached.
+    #[serde(default)]
+    pub reach: Reach,
+    /// Its servers by name.
+    #[serde(default)]
+    pub servers: BTreeMap<ServerName, ServerFacts>,
+    /// What stands in the way of a deploy.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+}
+
+/// One server of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServerFacts {
+    /// What somebody asked of it.
+    pub state: ServerState,
+    /// Whether the balancer would send it traffic if it is `Ready`: its checks pass, or it has none.
+    pub up: bool,
+    /// The balancer checks it.
+    pub checked: bool,
+    /// The balancer's own words for its status, such as `UP 1/3`.
+    pub status: String,
+    /// Where the balancer sends its traffic.
+    #[serde(default)]
+    pub address: String,
+    /// Clients stick to it by a cookie.
+    #[serde(default)]
+    pub sticky: bool,
+}
+
+/// haproxy's admin states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerState {
+    /// Takes traffic.
+    Ready,
+    /// Takes no new traffic; is still checked.
+    Drain,
+    /// Out, and not checked.
+    Maint,
+}
+
+/// What an enabled host is waited for to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Told so: the state that it had before, when it did not serve then either.
+    Ready,
+    /// Up: the balancers' own checks have passed.
+    Up,
+}
+
+/// The balancers' live view: the hosts that take traffic on *every* balancer that serves them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct View {
+    /// Those hosts.
+    pub serving: BTreeSet<HostName>,
+}
+
+impl fmt::Display for ServerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        })
+    }
+}
+
+impl Problem {
+    /// A problem and the way out.
+    pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { what: what.into(), help: Some(help.into()) }
+    }
+}
+
+impl ServerFacts {
+    /// Whether it takes new requests now.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.state == ServerState::Ready && self.up
+    }
+}
+
+impl HostFacts {
+    /// The one release that all instances run, if they agree.
+    #[must_use]
+    pub fn running(&self) -> Option<&ReleaseId> {
+        let (first, rest) = self.instances.split_first()?;
+        let release = first.running.as_ref()?;
+        rest.iter().all(|one| one.running.as_ref() == Some(release)).then_some(release)
+    }
+
+    /// Whether every instance passed its health check.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        !self.instances.is_empty() && self.instances.iter().all(|one| one.healthy)
+    }
+}
+
+impl Observation {
+    /// The entries of the balancers that serve `host`, each with the name of its server there.
+    pub fn servers_of<'a>(
+        &'a self,
+        inventory: &'a Inventory,
+        host: &'a Host,
+    ) -> impl Iterator<Item = (&'a BalancerFacts, ServerName)> {
+        inventory.balancers_of(host).flat_map(move |spec| {
+            let scope = Scope {
+                host,
+                environment: &inventory.environment,
+                vars: &inventory.vars,
+                instance: None,
+                release: None,
+            };
+            let name: Option<ServerName> = spec.server.plain(&scope).parse().ok();
+            self.balancers
+                .iter()
+                .filter(move |facts| {
+                    facts.key.backend == spec.backend
+                        && inventory.host(&facts.key.host).is_some_and(|lb| lb.roles.contains(&spec.role))
+                })
+                .filter_map(move |facts| name.clone().map(|name| (facts, name)))
+        })
+    }
+
+    /// The hosts of the app that take traffic: ready and up on every balancer that serves them.
+    ///
+    /// A host without a balancer is taken to serve if its instances are healthy.
+    #[must_use]
+    pub fn view(&self, inventory: &Inventory, recipe: &Recipe) -> View {
+        let serves = |host: &&Host| {
+            let mut servers = self.servers_of(inventory, host).peekable();
+            if servers.peek().is_none() {
+                return self.hosts.get(&host.name).is_some_and(HostFacts::healthy);
+            }
+            servers.all(|(facts, name)| facts.servers.get(&name).is_some_and(ServerFacts::serves))
+        };
+        View { serving: inventory.with_role(&recipe.app.role).filter(serves).map(|host| host.name.clone()).collect() }
+    }
+}
+
+impl ServerFacts {
+    /// Whether the balancer sends this server's traffic to `address`, when both are IP addresses.
+    #[must_use]
+    pub fn is_at(&self, address: &Address) -> bool {
+        match (self.address.parse::<std::net::IpAddr>(), address.as_str().parse::<std::net::IpAddr>()) {
+            (Ok(here), Ok(there)) => here == there,
+            _ => true,
+        }
+    }
+}

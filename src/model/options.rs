@@ -1,0 +1,63 @@
+//! What the command line asks for, beyond inventory and recipe.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LimitSpec, Selector};
+
+/// How a release goes over the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyName {
+    /// Hosts in turn, each out of the balancers while it restarts.
+    Rolling,
+}
+
+impl StrategyName {
+    /// All strategies, for messages and completions.
+    pub const ALL: [Self; 1] = [Self::Rolling];
+
+    /// The word that users write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+        }
+    }
+}
+
+impl fmt::Display for StrategyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for StrategyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|strategy| strategy.as_str() == text).ok_or_else(|| {
+            format!("there is no strategy `{text}`; there is {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
+}
+
+/// The choices of one deploy; limits are already those that hold, after the flags.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How.
+    pub strategy: StrategyName,
+    /// Limits after the command line's.
+    pub limits: LimitSpec,
+    /// Only these hosts of the app's role.
+    pub only: Option<Selector>,
+    /// Not these.
+    pub except: Option<Selector>,
+    /// So many hosts go first, alone.
+    pub canary: usize,
+    /// How long the fleet is watched between the canaries and the rest.
+    pub bake: Duration,
+}

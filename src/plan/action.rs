@@ -1,0 +1,97 @@
+//! The actions that plans are made of: verbs, with all the data that they need.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Instance, Release, ReleaseId, TaskName, Until};
+
+/// One thing that is done to one host.
+///
+/// Each looks first, acts if needed and reads back, so doing it twice is the same as doing it once. A task is
+/// the exception: what it does twice is up to its author, unless it is `once`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "action")]
+pub enum Action {
+    /// Sends the release's archive to the host.
+    Upload {
+        /// The release.
+        release: Release,
+    },
+    /// Makes the release's directory: unpacked, linked, checked, sealed last.
+    Stage {
+        /// The release.
+        release: Release,
+    },
+    /// Runs a task of the recipe.
+    Task {
+        /// Which.
+        name: TaskName,
+        /// The release that the deploy is about.
+        release: ReleaseId,
+    },
+    /// Takes the host out of every balancer and waits for its last request.
+    Drain,
+    /// Puts the host back into every balancer.
+    Enable {
+        /// What is waited for.
+        until: Until,
+    },
+    /// Points `current` at the release and restarts the instances that do not run it.
+    Activate {
+        /// The release; `None` where there was none, when only the link is taken away.
+        release: Option<ReleaseId>,
+        /// The instances.
+        instances: Vec<Instance>,
+    },
+    /// Waits until the instances are healthy and their processes are of the release.
+    Health {
+        /// The release.
+        release: ReleaseId,
+        /// The instances.
+        instances: Vec<Instance>,
+    },
+    /// Sends the instances requests of no user.
+    Warm {
+        /// The instances.
+        instances: Vec<Instance>,
+    },
+    /// Watches the balancers' counters for the host.
+    Watch,
+    /// Reads back that the host runs the release, marks it as confirmed and prunes old releases.
+    Confirm {
+        /// The release.
+        release: Release,
+        /// How many releases stay.
+        keep: usize,
+    },
+}
+
+impl Action {
+    /// The word for it in progress and logs.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Upload { .. } => "upload",
+            Self::Stage { .. } => "stage",
+            Self::Task { .. } => "task",
+            Self::Drain => "drain",
+            Self::Enable { .. } => "enable",
+            Self::Activate { .. } => "restart",
+            Self::Health { .. } => "health",
+            Self::Warm { .. } => "warm",
+            Self::Watch => "watch",
+            Self::Confirm { .. } => "confirm",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task { name, .. } => write!(f, "task {name}"),
+            Self::Activate { release: Some(release), .. } => write!(f, "restart on {release}"),
+            other => f.write_str(other.verb()),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The plan: waves of lanes of steps. Shown, linted and stored before anything is done.
+//!
+//! A plan leaves no choice but the order in which lanes open, which the scheduler makes within the wave's limits.
+
+mod action;
+mod show;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
+
+pub use action::Action;
+pub use show::{Detail, show};
+
+/// A whole deploy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where to.
+    pub environment: EnvironmentName,
+    /// By which recipe.
+    pub recipe: RecipeName,
+    /// By which strategy.
+    pub strategy: StrategyName,
+    /// What.
+    pub release: Release,
+    /// What the hosts run now; several where they differ.
+    pub replaces: Vec<ReleaseId>,
+    /// The app's hosts, all of them: the floor is judged on these.
+    pub fleet: Vec<HostName>,
+    /// Failed hosts that do not stop the deploy.
+    pub max_failures: usize,
+    /// In order; one ends before the next begins.
+    pub waves: Vec<Wave>,
+}
+
+/// Hosts that may go together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wave {
+    /// For people.
+    pub name: String,
+    /// What its failure means.
+    pub phase: Phase,
+    /// Most lanes open at once.
+    pub max_in_flight: usize,
+    /// Fewest hosts of the fleet in service while a lane is open; `None` where no lane takes its host out.
+    pub min_serving: Option<usize>,
+    /// What must hold before the next wave begins.
+    pub gate: Gate,
+    /// One a host.
+    pub lanes: Vec<Lane>,
+}
+
+/// The part of a deploy that a wave belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Traffic is not touched: a failed host is left as it was, and out of what follows.
+    Prepare,
+    /// A script of the user's: its failure ends the deploy, whatever the failure budget.
+    Task,
+    /// Hosts change what they serve.
+    Switch,
+    /// Everything serves the release; what is left is tidying.
+    Finish,
+    /// Runs only if the deploy failed.
+    Failed,
+}
+
+/// What must hold between two waves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Nothing more than that the wave is over.
+    Open,
+    /// The hosts of the wave are watched so long, on the balancers' own counters.
+    Bake(Duration),
+}
+
+/// One host's sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The host.
+    pub host: HostName,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One action, and what takes it back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// What is done, in order, if this step or a later one of the lane fails. Each looks before it acts, so that
+    /// it may run although the step itself never began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Action>,
+    /// How long it may take in all.
+    pub timeout: Duration,
+}
+
+impl Lane {
+    /// What takes back the steps up to and with the one at `reached`, last step first.
+    #[must_use]
+    pub fn undo_from(&self, reached: usize) -> Vec<Action> {
+        self.steps.iter().take(reached + 1).rev().flat_map(|step| step.undo.iter().cloned()).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! Tables of the fleet: what `shipit status` and `shipit hosts` print.
+
+use crate::model::{
+    Host, HostFacts, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone, clean, ranges,
+};
+
+/// What the fleet of an environment looks like, as `observed`.
+#[must_use]
+pub fn status(inventory: &Inventory, recipe: &Recipe, observed: &Observation, paint: Paint) -> String {
+    let hosts: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
+    let view = observed.view(inventory, recipe);
+    let serving = hosts.iter().filter(|host| view.serving.contains(&host.name)).count();
+    let tone = if serving == hosts.len() { Tone::Good } else { Tone::Wait };
+    let words = paint.tone(tone, format!("{serving} of {} serve", hosts.len()));
+    let mut lines = vec![format!("{}: {words}", paint.bold(&inventory.environment)), String::new()];
+    let mut table = Table::default();
+    table.row(["host", "release", "balancers", "health", ""].map(|heading| (Tone::Dim, heading.to_owned())));
+    for host in &hosts {
+        let facts = observed.hosts.get(&host.name).cloned().unwrap_or_default();
+        table.row([
+            (Tone::Bold, host.name.to_string()),
+            release(&facts),
+            balancers(inventory, observed, host),
+            health(&facts),
+            (Tone::Wait, remark(&facts)),
+        ]);
+    }
+    lines.extend(table.lines("  ", paint));
+    let problems = problems(&hosts, observed, paint);
+    if !problems.is_empty() {
+        lines.push(String::new());
+        lines.extend(problems);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// `hosts` with what the inventory says about each.
+pub fn hosts<'a>(hosts: impl IntoIterator<Item = &'a Host>, paint: Paint) -> String {
+    let mut table = Table::default();
+    table.row(["host", "address", "roles", "labels"].map(|heading| (Tone::Dim, heading.to_owned())));
+    for host in hosts {
+        let roles = host.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let labels = host.labels.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value)));
+        let address =
+            if host.address.as_str() == host.name.as_str() { String::new() } else { host.address.to_string() };
+        table.row([
+            (Tone::Bold, host.name.to_string()),
+            (Tone::Plain, address),
+            (Tone::Plain, roles),
+            (Tone::Dim, labels.collect::<Vec<_>>().join(" ")),
+        ]);
+    }
+    table.lines("", paint).join("\n") + "\n"
+}
+
+/// The release that runs; each instance's where they differ.
+fn release(facts: &HostFacts) -> (Tone, String) {
+    if let Some(running) = facts.running() {
+        return (Tone::Plain, running.to_string());
+    }
+    let each = facts.instances.iter().map(|one| {
+        let release = one.running.as_ref().map_or("nothing known", ReleaseId::as_str);
+        format!("{}: {release}", one.instance)
+    });
+    match each.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => (Tone::Wait, "unknown".to_owned()),
+        each => (Tone::Wait, each),
+    }
+}
+
+/// The host's state on its balancers, in one word where they agree.
+fn balancers(inventory: &Inventory, observed: &Observation, host: &Host) -> (Tone, String) {
+    let mut states: Vec<(String, Vec<String>, bool)> = Vec::new();
+    for (facts, name) in observed.servers_of(inventory, host) {
+        let server = facts.servers.get(&name);
+        let state = match (server, &facts.reach) {
+            (Some(server), _) => format!("{} {}", server.state, clean(&server.status)),
+            (None, Reach::Reached) => "missing".to_owned(),
+            (None, Reach::Unreachable(_)) => "unknown".to_owned(),
+        };
+        let place = facts.key.host.to_string();
+        match states.iter_mut().find(|(known, ..)| *known == state) {
+            Some((_, places, _)) => places.push(place),
+            None => states.push((state, vec![place], server.is_some_and(ServerFacts::serves))),
+        }
+    }
+    match &states[..] {
+        [] => (Tone::Dim, "none".to_owned()),
+        [(state, _, serves)] => (if *serves { Tone::Good } else { Tone::Wait }, state.clone()),
+        several => {
+            let each = several.iter().map(|(state, places, _)| format!("{}: {state}", places.join(" ")));
+            (Tone::Wait, each.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn health(facts: &HostFacts) -> (Tone, String) {
+    let healthy = facts.instances.iter().filter(|one| one.healthy).count();
+    match facts.instances.len() {
+        0 => (Tone::Wait, "unknown".to_owned()),
+        all if healthy == all => (Tone::Good, "ok".to_owned()),
+        all => (Tone::Bad, format!("{healthy} of {all}")),
+    }
+}
+
+/// What the reader would not guess from the other columns.
+fn remark(facts: &HostFacts) -> String {
+    match (&facts.current, facts.running()) {
+        (Some(current), running) if facts.reach == Reach::Reached && running != Some(current) => {
+            format!("`current` is {current}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What stands in the way, each thing once with all the hosts that it stands on.
+fn problems(hosts: &[&Host], observed: &Observation, paint: Paint) -> Vec<String> {
+    let mut found: Vec<(String, Option<String>, Vec<_>)> = Vec::new();
+    let mut add = |host, what: String, help: Option<String>| match found.iter_mut().find(|(known, ..)| *known == what) {
+        Some((.., places)) => places.push(host),
+        None => found.push((what, help, vec![host])),
+    };
+    for host in hosts {
+        let Some(facts) = observed.hosts.get(&host.name) else { continue };
+        if let Reach::Unreachable(why) = &facts.reach {
+            add(&host.name, format!("not reachable: {}", clean(why)), None);
+        }
+        for problem in &facts.problems {
+            add(&host.name, clean(&problem.what), problem.help.as_deref().map(clean));
+        }
+    }
+    for facts in &observed.balancers {
+        let backend = &facts.key.backend;
+        if let Reach::Unreachable(why) = &facts.reach {
+            add(&facts.key.host, format!("backend `{backend}` can't be asked: {}", clean(why)), None);
+        }
+        for problem in &facts.problems {
+            add(
+                &facts.key.host,
+                format!("backend `{backend}`: {}", clean(&problem.what)),
+                problem.help.as_deref().map(clean),
+            );
+        }
+    }
+    let mut lines = Vec::new();
+    for (what, help, places) in found {
+        lines.push(format!("{} {}: {what}", paint.bad("problem:"), ranges(places)));
+        lines.extend(help.map(|help| format!("  {} {help}", paint.good("help:"))));
+    }
+    lines
+}

@@ -1,0 +1,261 @@
+//! What a run looks like in each form, as files to read: `UPDATE=1 cargo test --test reports` writes them anew.
+//!
+//! `cargo test --test reports -- --ignored demo` plays a run on the terminal.
+
+mod story;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use shipit::engine::{Cancel, Event, Failure, Stamped, StepResult};
+use shipit::model::{Colour, Letters, Paint};
+use shipit::plan::{Action, Detail, show};
+use shipit::report::{
+    Console, Github, GithubFiles, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty, Verbosity, summary,
+};
+use story::{Story, plan};
+
+/// Bytes that several writers share.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn console(&self, log: Log) -> Console {
+        Console::new(Box::new(self.clone()), log)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> =
+        CASES.iter().map(|(name, story)| Trial::test(*name, move || check(name, &story().tell()))).collect();
+    trials.push(Trial::test("demo", demo).with_ignored_flag(true));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Each case is a folder beside this file.
+const CASES: &[(&str, fn() -> Story)] = &[
+    ("done", || Story::new(plan(8, 0, 2, 6))),
+    ("canary", || Story::new(plan(8, 1, 2, 6))),
+    ("canary-refused", || {
+        let failure = Failure::new("web1 answered 14 of 212 requests with 5xx, the others 0 of 1,490");
+        Story { gate: StepResult::Failed(failure), ..Story::new(plan(8, 1, 2, 6)) }
+    }),
+    ("put-back", || Story::new(plan(8, 0, 1, 6)).with_fault(unhealthy)),
+    ("broken", || {
+        Story::new(plan(8, 0, 2, 6)).with_fault(|host, action, undo| match action {
+            Action::Activate { .. } if undo && host == "web3" => Some((
+                StepResult::Failed(Failure {
+                    code: Some(1),
+                    output: vec!["Job for app@4040.service failed.".to_owned(), "See \"systemctl status\".".to_owned()],
+                    ..Failure::new("the restart of 4040 ended with an error")
+                }),
+                1.4,
+            )),
+            _ => unhealthy(host, action, undo),
+        })
+    }),
+    ("hostile", || {
+        Story::new(plan(3, 0, 1, 2)).with_fault(|host, action, undo| {
+            (host == "web2" && !undo && matches!(action, Action::Activate { .. })).then(|| {
+                let lines = [
+                    "::error title=pwned::not from shipit".to_owned(),
+                    "text ##[add-mask]e".to_owned(),
+                    "::stop-commands::x\r\n::set-output name=code::0".to_owned(),
+                    "\u{1b}[2J\u{1b}[1;1Hcleared? \u{9b}31m \u{7}".to_owned(),
+                    "rm -rf \u{202e}gnp.exe\u{200b}".to_owned(),
+                    "</pre><script>alert(1)</script> | `x` **b**".to_owned(),
+                    "x".repeat(10 << 20),
+                ];
+                let failure = Failure {
+                    code: Some(127),
+                    output: lines.to_vec(),
+                    ..Failure::new("restart said 100%, \u{1b}]0;title\u{7}a: b\n::error::c")
+                };
+                (StepResult::Failed(failure), 2.2)
+            })
+        })
+    }),
+    ("cancelled", || Story { cancel: Some((14.0, Cancel::Finish)), ..Story::new(plan(8, 0, 1, 6)) }),
+    ("hold", || {
+        let late = [(story::host(7), 44.0), (story::host(8), 44.0)].into();
+        Story { late, ..Story::new(plan(8, 0, 2, 6)) }
+    }),
+    ("many", || Story::new(plan(200, 0, 20, 150)).with_fault(slow_or_unhealthy)),
+    ("many-fail", || {
+        Story::new(plan(200, 0, 20, 150)).with_fault(|_, action, undo| {
+            (matches!(action, Action::Health { .. }) && !undo).then(|| (StepResult::Failed(refused()), 20.0))
+        })
+    }),
+];
+
+fn refused() -> Failure {
+    Failure {
+        code: Some(22),
+        output: (1..=24).map(|line| format!("app[4040]: boot line {line}")).collect(),
+        help: Some("see the app's own log: journalctl -u app@4040".to_owned()),
+        ..Failure::new("503 from http://127.0.0.1:4040/okcomputer on 5 of 5 tries")
+    }
+}
+
+fn unhealthy(host: &str, action: &Action, undo: bool) -> Option<(StepResult, f64)> {
+    (host == "web3" && !undo && matches!(action, Action::Health { .. })).then(|| (StepResult::Failed(refused()), 65.0))
+}
+
+fn slow_or_unhealthy(host: &str, action: &Action, undo: bool) -> Option<(StepResult, f64)> {
+    match action {
+        Action::Upload { .. } if host == "web77" => Some((StepResult::Ok("12.3 MB".to_owned()), 41.0)),
+        Action::Drain if host == "web42" && !undo => {
+            Some((StepResult::Unknown(Failure::new("the connection was lost, and ssh can't reach the host")), 31.0))
+        }
+        _ => None,
+    }
+}
+
+/// Feeds `events` to `renderers`, with ticks between them.
+fn play(events: &[Stamped], renderers: Vec<Box<dyn Render>>) {
+    let mut reporters = Reporters::new(renderers);
+    let mut now = 0.0;
+    for event in events {
+        while now + 0.5 < event.elapsed {
+            now += 0.5;
+            reporters.tick(now);
+        }
+        reporters.on(event);
+    }
+}
+
+fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
+    let (Some(Event::Planned { plan, .. }), Some(Event::Finished { outcome })) =
+        (events.first().map(|first| &first.event), events.last().map(|last| &last.event))
+    else {
+        return Err("a run begins with a plan and ends with an outcome".into());
+    };
+    let elapsed = events.last().map_or(0.0, |last| last.elapsed);
+    let log = |verbosity| {
+        let out = Shared::default();
+        play(events, vec![Box::new(Plain::new(out.console(Log::Unread), Paint::PLAIN, verbosity))]);
+        out.text()
+    };
+    let small = plan.fleet.len() < 10;
+    let github = github(name, events);
+    let mut files = vec![
+        ("plain.txt", log(Verbosity::Normal)),
+        ("quiet.txt", log(Verbosity::Quiet)),
+        ("summary.txt", summary(plan, outcome, elapsed, Paint::PLAIN)),
+    ];
+    if small {
+        files.push(("verbose.txt", log(Verbosity::Verbose)));
+    }
+    if small || name == "many-fail" {
+        files.push(("github.txt", github.0.clone()));
+        files.push(("github.md", github.1.clone()));
+    }
+    if ["canary", "many"].contains(&name) {
+        files.push(("plan.txt", show(plan, None, Detail::Waves, Paint::PLAIN)));
+    }
+    if name == "canary" {
+        files.push(("plan-v.txt", show(plan, None, Detail::Steps, Paint::PLAIN)));
+        files.push(("events.jsonl", jsonl(events)));
+    }
+    let mut faults = harmless(&github.0);
+    faults.extend(files.iter().filter_map(|(file, text)| compare(name, file, text)));
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// What GitHub gets: the log with its commands, then the outputs; and the summary's page.
+fn github(name: &str, events: &[Stamped]) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |file: &str| folder.path().join(format!("{name}-{file}"));
+    let files = GithubFiles { summary: Some(path("summary")), output: Some(path("output")) };
+    let out = Shared::default();
+    let console = || out.console(Log::Parsed);
+    play(
+        events,
+        vec![
+            Box::new(Github::with_token(console(), files, "shipit-TOKEN".to_owned())),
+            Box::new(Summary::new(console(), Paint::PLAIN, Verbosity::Normal)),
+        ],
+    );
+    let outputs = fs::read_to_string(path("output")).unwrap();
+    (format!("{}--- $GITHUB_OUTPUT\n{outputs}", out.text()), fs::read_to_string(path("summary")).unwrap())
+}
+
+fn jsonl(events: &[Stamped]) -> String {
+    let out = Shared::default();
+    let began = "2026-11-20T22:45:12Z".parse().unwrap();
+    play(events, vec![Box::new(Jsonl::new(Box::new(out.clone()), began))]);
+    let text = out.text();
+    for (line, event) in text.lines().zip(events) {
+        let back: Stamped = serde_json::from_str(line).unwrap();
+        assert_eq!(back.event, event.event, "a line says what the event says");
+        assert!((back.elapsed - event.elapsed).abs() < 1e-3);
+    }
+    assert!(text.lines().last().unwrap().contains("\"code\":0"), "the last line has the code");
+    // The first line holds the whole plan, which other files show better; a few of the others show the form.
+    text.lines().skip(1).take(12).chain(text.lines().last()).map(|line| format!("{line}\n")).collect()
+}
+
+/// Nothing in a log that GitHub parses is a command, but those of shipit, and nothing acts on a terminal.
+fn harmless(log: &str) -> Vec<String> {
+    let ours = ["::group::", "::endgroup::", "::stop-commands::shipit-TOKEN", "::shipit-TOKEN::", "::error title="];
+    let is_bad = |line: &&str| {
+        line.contains("##[")
+            || line.chars().any(char::is_control)
+            || (line.trim_start().starts_with("::") && !ours.iter().any(|word| line.starts_with(word)))
+    };
+    log.lines().filter(is_bad).map(|line| format!("this line acts: {line:?}")).collect()
+}
+
+fn compare(name: &str, file: &str, text: &str) -> Option<String> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports").join(name).join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        return None;
+    }
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    let (number, (now, then)) =
+        text.lines().zip(known.lines().chain(std::iter::repeat(""))).enumerate().find(|(_, (a, b))| a != b)?;
+    Some(format!("{}:{}\n  was {then}\n  now {now}", path.display(), number + 1))
+}
+
+/// Plays a run on this terminal, `SPEED` times as fast as it would be.
+fn demo() -> Result<(), Failed> {
+    let speed: f64 = std::env::var("SPEED").ok().and_then(|it| it.parse().ok()).unwrap_or(4.0);
+    let name = std::env::var("CASE").unwrap_or_else(|_| "broken".to_owned());
+    let (_, story) = CASES.iter().find(|(case, _)| *case == name).ok_or("no such case")?;
+    let paint = Paint {
+        colour: if std::env::var_os("NO_COLOR").is_some() { Colour::Off } else { Colour::On },
+        letters: Letters::Unicode,
+    };
+    let end = Summary::new(Console::new(Box::new(std::io::stderr()), Log::Unread), paint, Verbosity::Normal);
+    let mut reporters = Reporters::new(vec![Box::new(Tty::new(paint)), Box::new(end)]);
+    let mut now = 0.0;
+    for event in story().tell() {
+        while now < event.elapsed {
+            std::thread::sleep(std::time::Duration::from_secs_f64(0.1 / speed));
+            now += 0.1;
+            reporters.tick(now);
+        }
+        reporters.on(&event);
+    }
+    Ok(())
+}
