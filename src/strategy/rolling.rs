@@ -9,19 +9,27 @@ pub(super) struct Rolling;
 
 impl Strategy for Rolling {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
-        check_floor(input, limits, hosts)?;
-        let (canaries, rest) = hosts.split_at(input.options.canary.min(hosts.len()));
-        let gate = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
-        let groups = [("canary", gate, canaries), ("rolling", Gate::Open, rest)];
-        let wave = |(name, gate, hosts): (&str, Gate, &[&Host])| Wave {
+        let serving = input.observed.view(input.inventory, input.recipe).serving;
+        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|host| serving.contains(&host.name));
+        check_floor(limits, &up, serving.len())?;
+        let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
+        let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
+        let groups = [
+            // Nobody misses a host that does not serve, so these need not wait for each other: a whole fleet on its first
+            // deploy, or the one host that the deploy is to mend.
+            ("bring up", Gate::Open, &*down, down.len()),
+            ("canary", bake, canaries, limits.max_in_flight),
+            ("rolling", Gate::Open, rest, limits.max_in_flight),
+        ];
+        let wave = |(name, gate, hosts, max_in_flight): (&str, Gate, &[&Host], usize)| Wave {
             name: name.to_owned(),
             phase: Phase::Switch,
-            max_in_flight: limits.max_in_flight,
+            max_in_flight,
             min_serving: Some(limits.min_serving),
             gate,
             lanes: hosts.iter().map(|host| lane(input, host)).collect(),
         };
-        Ok(groups.into_iter().filter(|(_, _, hosts)| !hosts.is_empty()).map(wave).collect())
+        Ok(groups.into_iter().filter(|(_, _, hosts, _)| !hosts.is_empty()).map(wave).collect())
     }
 }
 
@@ -40,12 +48,10 @@ fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
     Lane { host: host.name.clone(), steps: steps.into_iter().flatten().collect() }
 }
 
-/// Refuses a deploy that could never take its first host out.
-fn check_floor(input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<(), PlanError> {
-    let serving = input.observed.view(input.inventory, input.recipe).serving;
-    let takes_one_out = hosts.iter().any(|host| serving.contains(&host.name));
-    if takes_one_out && serving.len() <= limits.min_serving {
-        return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
+/// Refuses a deploy that could never take its first host out. Hosts that do not serve yet will by then.
+fn check_floor(limits: &Limits, up: &[&Host], serving: usize) -> Result<(), PlanError> {
+    if !up.is_empty() && serving <= limits.min_serving {
+        return Err(PlanError::Floor { serving, fleet: limits.fleet, floor: limits.min_serving });
     }
     Ok(())
 }
