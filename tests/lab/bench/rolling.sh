@@ -94,13 +94,14 @@ switch() {
 
         for port; do
             passes=0
-            while [ "$passes" -lt 2 ]; do
+            while :; do
                 if [ "$(curl -fs -m 2 "http://$address:$port/health")" = "$release" ]; then
                     passes=$((passes + 1))
                 else
                     passes=0
-                    sleep 0.1
                 fi
+                [ "$passes" -lt 2 ] || break
+                sleep 0.1
             done
         done
 

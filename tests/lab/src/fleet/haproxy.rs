@@ -1,7 +1,5 @@
 //! haproxy on every balancer host, and its runtime socket.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -12,6 +10,7 @@ use rustix::process::Signal;
 
 use super::host::Host;
 use super::layout::Layout;
+use super::template;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::process::Process;
@@ -25,7 +24,7 @@ const QUICK_CHECKS_UP_TO: usize = 20;
 /// Starts a balancer's haproxy and waits until it listens and answers.
 pub fn start(layout: &Layout, balancer: &Host, servers: &[Host]) -> Result<Process> {
     let config = balancer.directory.join("haproxy.cfg");
-    fs::write(&config, configuration(layout, balancer, servers)).map_err(Error::file("write", &config))?;
+    write_config(&config, layout, balancer, servers)?;
     let log = balancer.log("haproxy");
     let master = layout.master_socket(&balancer.name);
     let process = Process::start_detached(
@@ -101,44 +100,19 @@ pub fn servers(socket: &Path) -> Result<Vec<ServerState>> {
     Ok(servers.collect())
 }
 
-fn configuration(layout: &Layout, balancer: &Host, servers: &[Host]) -> String {
+fn write_config(path: &Path, layout: &Layout, balancer: &Host, servers: &[Host]) -> Result<()> {
     let interval = if servers.len() <= QUICK_CHECKS_UP_TO { "500ms" } else { "2s" };
-    let mut text = format!(
-        "# {name}: written by `cargo lab up`.\n\
-         global\n  \
-           stats socket {socket} level admin mode 600\n  \
-           stats timeout 30s\n  \
-           maxconn 4000\n  \
-           log stdout format raw local0\n\
-         defaults\n  \
-           mode http\n  \
-           log global\n  \
-           option httplog\n  \
-           option dontlog-normal\n  \
-           timeout connect 2s\n  \
-           timeout client 60s\n  \
-           timeout server 60s\n  \
-           timeout queue 10s\n  \
-           timeout http-request 10s\n  \
-           # haproxy's default, and no `retry-on`: what that repeats, POSTs among it, a deploy has lost.\n  \
-           retries 3\n  \
-           option redispatch 1\n  \
-           # A reload waits for the next answer on a kept connection instead of closing it under a request.\n  \
-           option idle-close-on-response\n\
-         frontend web\n  \
-           bind {frontend}\n  \
-           default_backend app\n\
-         backend app\n  \
-           balance roundrobin\n  \
-           http-reuse safe\n  \
-           option httpchk GET /health\n  \
-           http-check expect status 200\n",
-        name = balancer.name,
-        socket = layout.admin_socket(&balancer.name).display(),
-        frontend = balancer.http(),
-    );
-    for server in servers {
-        let _ = writeln!(text, "  server {} {} check inter {interval} fall 3 rise 2", server.name, server.http());
-    }
-    text
+    let line =
+        |server: &Host| format!("  server {} {} check inter {interval} fall 3 rise 2", server.name, server.http());
+    let servers: Vec<String> = servers.iter().map(line).collect();
+    template::write(
+        path,
+        include_str!("templates/haproxy.cfg"),
+        &[
+            ("host", &balancer.name),
+            ("socket", &layout.admin_socket(&balancer.name).display()),
+            ("listen", &balancer.http()),
+            ("servers", &servers.join("\n")),
+        ],
+    )
 }

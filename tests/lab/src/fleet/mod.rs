@@ -10,6 +10,7 @@ mod residents;
 mod spec;
 pub mod sshd;
 mod standing;
+mod template;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -35,7 +36,8 @@ pub use spec::Spec;
 pub use standing::take_all_down;
 
 /// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
-const SCRIPTS: [(&str, &str); 2] = [("appctl", include_str!("appctl.sh")), ("nginxctl", include_str!("nginxctl.sh"))];
+const SCRIPTS: [(&str, &str); 2] =
+    [("appctl", include_str!("templates/appctl.sh")), ("nginxctl", include_str!("templates/nginxctl.sh"))];
 
 /// A fleet that stands.
 ///

@@ -1,6 +1,5 @@
 //! sshd on every host, and the keys that lead there.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use super::host::Host;
 use super::layout::Layout;
 use super::spec::SSH_PORT;
+use super::template;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::process::Process;
@@ -35,8 +35,7 @@ pub fn introduce(layout: &Layout, hosts: &[Host], network: u8) -> Result<()> {
     }
     let path = layout.key("known_hosts");
     fs::write(&path, known_hosts).map_err(Error::file("write", &path))?;
-    let path = layout.ssh_config();
-    fs::write(&path, ssh_config(layout, hosts, network)).map_err(Error::file("write", &path))
+    write_ssh_config(layout, hosts, network)
 }
 
 /// Gives a host its key and returns its line for `known_hosts`.
@@ -70,7 +69,7 @@ pub fn generate_key(path: &Path) -> Result<()> {
 /// Starts a host's sshd and waits until it greets.
 pub fn start(layout: &Layout, host: &Host) -> Result<Process> {
     let config = host.directory.join("sshd_config");
-    fs::write(&config, sshd_config(layout, host)).map_err(Error::file("write", &config))?;
+    write_sshd_config(&config, layout, host)?;
     let log = host.log("sshd");
     let program = command::find("sshd")?;
     let process = Process::start_detached(
@@ -91,34 +90,17 @@ fn greets(host: &Host) -> Option<()> {
     (&greeting == b"SSH-").then_some(())
 }
 
-fn sshd_config(layout: &Layout, host: &Host) -> String {
-    let pam = if root_is_locked() { "yes" } else { "no" };
-    format!(
-        "# {name}: written by `cargo lab up`.\n\
-         ListenAddress {address}:{SSH_PORT}\n\
-         HostKey {key}\n\
-         AuthorizedKeysFile {authorized}\n\
-         PidFile none\n\
-         # The lab's directories may lie anywhere, also below one that a group can write to.\n\
-         StrictModes no\n\
-         UsePAM {pam}\n\
-         PasswordAuthentication no\n\
-         KbdInteractiveAuthentication no\n\
-         PermitRootLogin prohibit-password\n\
-         PrintMotd no\n\
-         PrintLastLog no\n\
-         UseDNS no\n\
-         AllowStreamLocalForwarding yes\n\
-         # The start-up files of whoever runs the lab are not part of any host; some take half a second.\n\
-         SetEnv HOME={home}\n\
-         # MaxSessions stays at sshd's default of 10: what needs more of it fails here as it would on a real host.\n\
-         MaxStartups 1000\n\
-         Subsystem sftp internal-sftp\n",
-        name = host.name,
-        address = host.address,
-        key = host.directory.join("ssh_host_key").display(),
-        home = host.directory.join("home").display(),
-        authorized = layout.key("authorized_keys").display(),
+fn write_sshd_config(path: &Path, layout: &Layout, host: &Host) -> Result<()> {
+    template::write(
+        path,
+        include_str!("templates/sshd_config"),
+        &[
+            ("host", &host.name),
+            ("address", &host.ssh()),
+            ("directory", &host.directory.display()),
+            ("authorized-keys", &layout.key("authorized_keys").display()),
+            ("pam", &if root_is_locked() { "yes" } else { "no" }),
+        ],
     )
 }
 
@@ -128,27 +110,19 @@ fn root_is_locked() -> bool {
     rustix::process::getuid().is_root() && shadow.lines().any(|line| line.starts_with("root:!"))
 }
 
-fn ssh_config(layout: &Layout, hosts: &[Host], network: u8) -> String {
-    let mut text = String::from("# Written by `cargo lab up`. By hand: ssh -F <this file> web1\n");
-    for host in hosts {
-        let _ = writeln!(text, "Host {}\n  HostName {}", host.name, host.address);
-    }
-    let _ = write!(
-        text,
-        "Host 127.{network}.* web* lb*\n  \
-           Port {SSH_PORT}\n  \
-           User {user}\n  \
-           IdentityFile {key}\n  \
-           IdentitiesOnly yes\n  \
-           IdentityAgent none\n  \
-           UserKnownHostsFile {known_hosts}\n  \
-           GlobalKnownHostsFile none\n  \
-           StrictHostKeyChecking yes\n  \
-           # The default exchange adds a post-quantum part; on two cores that is half of the time to connect.\n  \
-           KexAlgorithms curve25519-sha256\n",
-        user = command::user(),
-        key = layout.key("client").display(),
-        known_hosts = layout.key("known_hosts").display(),
-    );
-    text
+fn write_ssh_config(layout: &Layout, hosts: &[Host], network: u8) -> Result<()> {
+    let names: Vec<String> =
+        hosts.iter().map(|host| format!("Host {}\n  HostName {}", host.name, host.address)).collect();
+    template::write(
+        &layout.ssh_config(),
+        include_str!("templates/ssh_config"),
+        &[
+            ("names", &names.join("\n")),
+            ("network", &network),
+            ("port", &SSH_PORT),
+            ("user", &command::user()),
+            ("key", &layout.key("client").display()),
+            ("known-hosts", &layout.key("known_hosts").display()),
+        ],
+    )
 }
