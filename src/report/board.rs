@@ -33,6 +33,7 @@ pub struct Board {
     /// Somebody asked for an end.
     pub cancel: Option<Cancel>,
     serving: Option<BTreeSet<HostName>>,
+    look_failed: Option<String>,
     wave_over: bool,
 }
 
@@ -82,6 +83,7 @@ impl Board {
             gate_words: String::new(),
             cancel: None,
             serving: None,
+            look_failed: None,
             wave_over: true,
         }
     }
@@ -139,8 +141,15 @@ impl Board {
         match fact {
             Fact::Begin => {}
             Fact::StepFinished { at, result } | Fact::UndoFinished { at, result } => self.end_step(*at, result, news),
-            Fact::Looked { view: Ok(view) } => self.serving = Some(view.serving.clone()),
-            Fact::Looked { view: Err(why) } => news.push(News::LookFailed(clean(why))),
+            Fact::Looked { view: Ok(view) } => {
+                (self.serving, self.look_failed) = (Some(view.serving.clone()), None);
+            }
+            Fact::Looked { view: Err(why) } => {
+                // Looks are repeated twice a second, and fail for the same reason.
+                if self.look_failed.replace(clean(why)) != Some(clean(why)) {
+                    news.push(News::LookFailed(clean(why)));
+                }
+            }
             Fact::GateClosed { wave, result } => {
                 let took = self.gate.take().map_or(0.0, |(since, _)| self.now - since);
                 news.push(News::GateClosed { wave: *wave, took, result: result.clone() });
@@ -290,5 +299,26 @@ impl Board {
     #[must_use]
     pub fn release(&self) -> &Release {
         &self.plan.release
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_with_a_look_is_told_once() {
+        let plan = serde_json::json!({
+            "environment": "e", "recipe": "r", "strategy": "rolling", "replaces": [], "fleet": [],
+            "release": { "id": "20261120-224512-1a2b3c4d", "fingerprint": "0".repeat(40), "origin": "" },
+            "max_failures": 0, "waves": [],
+        });
+        let mut board = Board::new("r", serde_json::from_value(plan).unwrap());
+        let mut look = |view: Result<(), &str>| {
+            let view = view.map(|()| crate::model::View::default()).map_err(str::to_owned);
+            board.fold(&Stamped { elapsed: 1.0, event: Event::Fact(Fact::Looked { view }) }).len()
+        };
+        let looks = [Err("a"), Err("a"), Err("b"), Ok(()), Err("b")];
+        assert_eq!(looks.map(&mut look), [1, 0, 1, 0, 1]);
     }
 }

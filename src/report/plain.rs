@@ -68,7 +68,7 @@ impl Plain {
             News::WaveOpened(wave) => self.wave_opened(board, *wave),
             News::WaveEnded { wave, took } => self.wave_ended(board, *wave, *took),
             News::StepStarted(at) if self.verbosity == Verbosity::Verbose => {
-                let action = board.action(*at).map(short).unwrap_or_default();
+                let action = board.action(*at).map(Action::short).unwrap_or_default().to_owned();
                 self.line(board.now, board.host(*at).as_str(), &action, "start", "");
             }
             News::Progress(at) if self.verbosity == Verbosity::Verbose => self.progress(board, *at),
@@ -143,7 +143,7 @@ impl Plain {
 
     fn step_ended(&mut self, board: &Board, at: LaneRef, action: &Action, undo: bool, took: f64, result: &StepResult) {
         let host = board.host(at).clone();
-        let (label, took) = (short(action), seconds(took));
+        let (label, took) = (action.short().to_owned(), seconds(took));
         match result {
             StepResult::Ok(words) => {
                 let felt = matches!(action, Action::Drain | Action::Enable | Action::Health { .. })
@@ -227,7 +227,7 @@ impl Plain {
             return;
         }
         self.progress.insert(at, board.now);
-        let verb = board.action(at).map(short).unwrap_or_default();
+        let verb = board.action(at).map(Action::short).unwrap_or_default().to_owned();
         self.line(board.now, board.host(at).as_str(), &verb, &format!("{} {}", self.dot(), lane.said), "");
     }
 
@@ -243,7 +243,12 @@ impl Plain {
         for at in busy.iter().take(NAMED) {
             let (Some(lane), Some(action)) = (board.lane(*at), board.action(*at)) else { continue };
             let said = if lane.said.is_empty() { String::new() } else { format!(" ({})", lane.said) };
-            parts.push(format!("{} {} {}{said}", board.host(*at), short(action), seconds(board.now - lane.since)));
+            parts.push(format!(
+                "{} {} {}{said}",
+                board.host(*at),
+                action.short().to_owned(),
+                seconds(board.now - lane.since)
+            ));
         }
         if busy.len() > NAMED {
             parts.push(format!("{} more", busy.len() - NAMED));
@@ -294,14 +299,6 @@ fn stamp(elapsed: f64) -> String {
     let tenths = (elapsed.max(0.0) * 10.0).round();
     let (minutes, rest) = ((tenths / 600.0).floor(), tenths % 600.0);
     format!("{minutes:02}:{:04.1}", rest / 10.0)
-}
-
-/// The action in the width of a column: the task's own name, else the verb.
-fn short(action: &Action) -> String {
-    match action {
-        Action::Task { name, .. } => name.to_string(),
-        other => other.verb().to_owned(),
-    }
 }
 
 /// `, slowest drain 4.7s`: what a person would look into. The watch takes as long as the recipe says.

@@ -55,8 +55,6 @@ impl Tty {
 impl Render for Tty {
     fn event(&mut self, board: &Board, event: &Stamped, news: &[News]) {
         for line in news.iter().flat_map(|one| lasting(board, one, self.paint)) {
-            // A blank line would be swallowed.
-            let line = if line.is_empty() { " ".to_owned() } else { line };
             let _ = self.area.println(line);
         }
         if matches!(event.event, Event::Finished { .. }) {

@@ -14,7 +14,8 @@ use shipit::engine::{Cancel, Event, Failure, Stamped, StepResult};
 use shipit::model::{Colour, Letters, Paint};
 use shipit::plan::{Action, Detail, show};
 use shipit::report::{
-    Console, Github, GithubFiles, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty, Verbosity, summary,
+    Board, Console, Github, GithubFiles, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty, Verbosity,
+    frame, lasting, summary,
 };
 use story::{Story, plan};
 
@@ -161,6 +162,7 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
         ("quiet.txt", log(Verbosity::Quiet)),
         ("summary.txt", summary(plan, outcome, elapsed, Paint::PLAIN)),
     ];
+    files.push(("screen.txt", screens(events)));
     if small {
         files.push(("verbose.txt", log(Verbosity::Verbose)));
     }
@@ -178,6 +180,28 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
     let mut faults = harmless(&github.0);
     faults.extend(files.iter().filter_map(|(file, text)| compare(name, file, text)));
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// A terminal of 24 lines at a few moments, and what stays on it.
+fn screens(events: &[Stamped]) -> String {
+    let mut board: Option<Board> = None;
+    let (mut text, mut next) = (String::new(), 2.5);
+    for event in events {
+        if let Some(board) = board.as_mut().filter(|_| event.elapsed > next) {
+            board.now = f64::max(board.now, next);
+            let frame = frame(board, 24, Paint::PLAIN).join("\n");
+            text.push_str(&format!("{frame}\n\n-------- {next:.1}s\n"));
+            next *= 1.7;
+        }
+        if let Event::Planned { run, plan } = &event.event {
+            board = Some(Board::new(run, plan.clone()));
+        }
+        let Some(board) = &mut board else { continue };
+        for line in board.fold(event).iter().flat_map(|news| lasting(board, news, Paint::PLAIN)) {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    text
 }
 
 /// What GitHub gets: the log with its commands, then the outputs; and the summary's page.
