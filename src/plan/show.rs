@@ -187,10 +187,11 @@ fn left_out(plan: &Plan, observed: Option<&Observation>, paint: Paint) -> Vec<St
             None => reasons.push((reason, vec![host])),
         }
     }
-    let line = |(reason, hosts): &(String, Vec<&HostName>)| {
-        format!("  {}    {}  {}", paint.wait("left out"), ranges(hosts.iter().copied()), paint.dim(reason))
-    };
-    reasons.iter().map(line).collect()
+    let mut table = Table::default();
+    for (reason, hosts) in reasons {
+        table.row([(Tone::Wait, "left out  ".to_owned()), (Tone::Plain, ranges(hosts)), (Tone::Dim, reason)]);
+    }
+    table.lines("  ", paint)
 }
 
 fn worst_case(plan: &Plan) -> String {

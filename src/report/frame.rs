@@ -7,7 +7,7 @@ use crate::engine::LaneRef;
 use crate::model::{Paint, Sign, Tone, clean, ranges};
 use crate::plan::Wave;
 
-/// Cells of the overall bar.
+/// Most cells of the overall bar.
 const BAR: usize = 24;
 
 /// Lines of the frame that are no host's: a blank, the bar, the count of the others, what is to come.
@@ -16,11 +16,14 @@ const AROUND: usize = 4;
 /// Hosts shown where there is no room for all.
 const SLOWEST: usize = 8;
 
-/// The lines that move: a bar for the open wave, and a line for each busy host as far as `height` allows.
+/// The lines that move: a bar for the open wave, and a line for each busy host as far as the height allows.
+///
+/// `size` is the terminal's: columns and lines.
 #[must_use]
-pub fn frame(board: &Board, height: usize, paint: Paint) -> Vec<String> {
+pub fn frame(board: &Board, size: (usize, usize), paint: Paint) -> Vec<String> {
+    let (columns, height) = size;
     let Some(wave) = board.open_wave() else { return Vec::new() };
-    let mut lines = vec![String::new(), bar(board, wave, paint)];
+    let mut lines = vec![String::new(), bar(board, wave, BAR.min(columns / 4), paint)];
     let (mut shown, rest) = choose(board, height);
     // In the plan's order, so that a line stays where it is while its host goes on.
     shown.sort_unstable();
@@ -60,13 +63,13 @@ fn count_verbs(board: &Board, lanes: &[LaneRef]) -> String {
 }
 
 /// `rolling  ━━━━━━━━────────  4/8  serving 7/8 (floor 6)  0:41`.
-fn bar(board: &Board, wave: &Wave, paint: Paint) -> String {
+fn bar(board: &Board, wave: &Wave, cells: usize, paint: Paint) -> String {
     let (done, all) = board.done();
-    let full = if all == 0 { 0 } else { BAR * done / all };
+    let full = if all == 0 { 0 } else { cells * done / all };
     let bar = format!(
         "{}{}",
         paint.good(paint.sign(Sign::Full).repeat(full)),
-        paint.dim(paint.sign(Sign::Empty).repeat(BAR - full))
+        paint.dim(paint.sign(Sign::Empty).repeat(cells - full))
     );
     let mut words = vec![format!("{done}/{all}")];
     if let Some(serving) = board.serving() {

@@ -135,10 +135,12 @@ impl Settings {
         if live && self.verbosity != Verbosity::Quiet {
             renderers.push(Box::new(Tty::new(paint)));
         } else {
-            if around.gitlab {
-                renderers.push(Box::new(Gitlab::new(console(), began)));
-            }
-            renderers.push(Box::new(Plain::new(console(), paint, self.verbosity)));
+            let log = Plain::new(console(), paint, self.verbosity);
+            renderers.push(if around.gitlab && self.verbosity != Verbosity::Quiet {
+                Box::new(Gitlab::new(console(), log, began))
+            } else {
+                Box::new(log)
+            });
         }
         if let Some(files) = &around.github {
             renderers.push(Box::new(Github::new(console(), files.clone())));

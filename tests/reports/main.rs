@@ -2,6 +2,7 @@
 //!
 //! `cargo test --test reports -- --ignored demo` plays a run on the terminal.
 
+mod fleet;
 mod story;
 
 use std::fs;
@@ -14,8 +15,8 @@ use shipit::engine::{Cancel, Event, Failure, Stamped, StepResult};
 use shipit::model::{Colour, Letters, Paint};
 use shipit::plan::{Action, Detail, show};
 use shipit::report::{
-    Board, Console, Github, GithubFiles, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty, Verbosity,
-    frame, lasting, summary,
+    Board, Console, Github, GithubFiles, Gitlab, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty,
+    Verbosity, frame, hosts, lasting, status, summary,
 };
 use story::{Story, plan};
 
@@ -47,6 +48,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> =
         CASES.iter().map(|(name, story)| Trial::test(*name, move || check(name, &story().tell()))).collect();
+    trials.push(Trial::test("fleet", fleet_tables));
     trials.push(Trial::test("demo", demo).with_ignored_flag(true));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -95,6 +97,17 @@ const CASES: &[(&str, fn() -> Story)] = &[
         })
     }),
     ("cancelled", || Story { cancel: Some((14.0, Cancel::Finish)), ..Story::new(plan(8, 0, 1, 6)) }),
+    ("cancelled-now", || {
+        let mut plan = plan(8, 0, 2, 6);
+        plan.waves.remove(1);
+        Story { cancel: Some((26.0, Cancel::Unwind)), ..Story::new(plan) }
+    }),
+    ("unprepared", || {
+        Story::new(plan(8, 0, 2, 6)).with_fault(|host, action, _| {
+            let full = || Failure { code: Some(2), ..Failure::new("no room: 12.3 MB wanted, 0.4 MB free on /srv") };
+            (host == "web6" && matches!(action, Action::Upload { .. })).then(|| (StepResult::Failed(full()), 0.7))
+        })
+    }),
     ("hold", || {
         let late = [(story::host(7), 44.0), (story::host(8), 44.0)].into();
         Story { late, ..Story::new(plan(8, 0, 2, 6)) }
@@ -166,6 +179,9 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
     if small {
         files.push(("verbose.txt", log(Verbosity::Verbose)));
     }
+    if name == "put-back" {
+        files.push(("gitlab.txt", gitlab(events)));
+    }
     if small || name == "many-fail" {
         files.push(("github.txt", github.0.clone()));
         files.push(("github.md", github.1.clone()));
@@ -182,6 +198,33 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
+/// The tables that are no part of a run.
+fn fleet_tables() -> Result<(), Failed> {
+    let (inventory, recipe) = (fleet::inventory(), fleet::recipe());
+    let mut left_out = plan(8, 0, 2, 6);
+    left_out.waves[2].lanes.drain(..2);
+    left_out.waves[2].lanes.remove(2);
+    let ascii = Paint { letters: Letters::Ascii, ..Paint::PLAIN };
+    let files = [
+        ("status.txt", status(&inventory, &recipe, &fleet::calm(), Paint::PLAIN)),
+        ("status-odd.txt", status(&inventory, &recipe, &fleet::odd(), Paint::PLAIN)),
+        ("hosts.txt", hosts(&inventory.hosts, Paint::PLAIN)),
+        ("plan-left-out.txt", show(&left_out, Some(&fleet::odd()), Detail::Waves, ascii)),
+    ];
+    let faults: Vec<String> = files.iter().filter_map(|(file, text)| compare("fleet", file, text)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// The log of a run in GitLab.
+fn gitlab(events: &[Stamped]) -> String {
+    let out = Shared::default();
+    let began = "2026-11-20T22:45:12Z".parse().unwrap();
+    let console = || out.console(Log::Parsed);
+    let plain = Plain::new(console(), Paint::PLAIN, Verbosity::Normal);
+    play(events, vec![Box::new(Gitlab::new(console(), plain, began))]);
+    out.text().escape_debug().to_string().replace("\\n", "\n")
+}
+
 /// A terminal of 24 lines at a few moments, and what stays on it.
 fn screens(events: &[Stamped]) -> String {
     let mut board: Option<Board> = None;
@@ -189,7 +232,7 @@ fn screens(events: &[Stamped]) -> String {
     for event in events {
         if let Some(board) = board.as_mut().filter(|_| event.elapsed > next) {
             board.now = f64::max(board.now, next);
-            let frame = frame(board, 24, Paint::PLAIN).join("\n");
+            let frame = frame(board, (80, 24), Paint::PLAIN).join("\n");
             text.push_str(&format!("{frame}\n\n-------- {next:.1}s\n"));
             next *= 1.7;
         }
