@@ -65,7 +65,7 @@ fn count_verbs(board: &Board, lanes: &[LaneRef]) -> String {
 /// `rolling  ━━━━━━━━────────  4/8  serving 7/8 (floor 6)  0:41`.
 fn bar(board: &Board, wave: &Wave, cells: usize, paint: Paint) -> String {
     let (done, all) = board.done();
-    let full = if all == 0 { 0 } else { cells * done / all };
+    let full = (cells * done).checked_div(all).unwrap_or_default();
     let bar = format!(
         "{}{}",
         paint.good(paint.sign(Sign::Full).repeat(full)),

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Board, Console, News, Render, seconds};
-use crate::engine::{Event, Failure, Outcome, Stamped};
+use crate::engine::{End, Event, Failure, Outcome, Stamped};
 use crate::model::{HostName, ReleaseId, clean};
 use crate::plan::Phase;
 
@@ -76,11 +76,13 @@ impl Github {
 
     fn annotations(&mut self, outcome: &Outcome) {
         for (host, step, failure) in outcome.failures.iter().take(ANNOTATIONS) {
-            let title = escape_property(&format!("{host} failed at {}", clean(step)));
+            let verb = if outcome.end == End::Cancelled { "stopped" } else { "failed" };
+            let title = escape_property(&format!("{host} {verb} at {}", clean(step)));
             let skipped = failure.output.len().saturating_sub(EXCERPT);
             let mut lines = vec![clean(&failure.what)];
             lines.extend(failure.output[skipped..].iter().map(|line| clean(line)));
-            self.console.raw(&format!("::error title={title}::{}\n", escape_data(&lines.join("\n"))));
+            let kind = if outcome.end == End::Cancelled { "warning" } else { "error" };
+            self.console.raw(&format!("::{kind} title={title}::{}\n", escape_data(&lines.join("\n"))));
         }
         let rest = outcome.failures.len().saturating_sub(ANNOTATIONS);
         if rest > 0 {

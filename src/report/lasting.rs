@@ -2,7 +2,7 @@
 
 use super::frame::width;
 use super::{Board, Doing, News, seconds};
-use crate::engine::{Failure, LaneEnd, LaneRef, StepResult};
+use crate::engine::{Cancel, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{Paint, Sign, clean};
 use crate::plan::{Action, Phase};
 
@@ -24,6 +24,7 @@ pub fn lasting(board: &Board, news: &News, paint: Paint) -> Vec<String> {
         }
         News::StepEnded { at, action, undo, took, result } => match result {
             StepResult::Ok(_) => Vec::new(),
+            StepResult::Unknown(_) if board.cancel == Some(Cancel::Unwind) && !undo => Vec::new(),
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 step_failed(board, *at, action, *undo, *took, failure, paint)
             }

@@ -5,6 +5,7 @@
 
 mod board;
 mod console;
+mod fold;
 mod frame;
 mod github;
 mod gitlab;
@@ -14,6 +15,7 @@ mod news;
 mod plain;
 mod settings;
 mod status;
+mod still;
 mod summary;
 mod tty;
 

@@ -44,7 +44,7 @@ impl Render for Summary {
 pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> String {
     let mut lines = Vec::new();
     let kinds = kinds(outcome);
-    kinds.iter().take(IN_FULL).for_each(|kind| kind.tell(paint, &mut lines));
+    kinds.iter().take(IN_FULL).for_each(|kind| kind.tell(outcome.end, paint, &mut lines));
     if let Some(rest) = kinds.get(IN_FULL..).filter(|rest| !rest.is_empty()) {
         let hosts: BTreeSet<_> = rest.iter().flat_map(|kind| &kind.hosts).collect();
         let (count, hosts) = (hosts.len(), ranges(hosts.into_iter().copied()));
@@ -98,7 +98,7 @@ fn kinds(outcome: &Outcome) -> Vec<Kind<'_>> {
 }
 
 impl Kind<'_> {
-    fn tell(&self, paint: Paint, lines: &mut Vec<String>) {
+    fn tell(&self, end: End, paint: Paint, lines: &mut Vec<String>) {
         let Self { failure, hosts, .. } = self;
         let code = failure.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
         let (step, what) = (clean(self.step), clean(&failure.what));
@@ -106,7 +106,11 @@ impl Kind<'_> {
             [host] => format!("`{host}`"),
             _ => format!("{} hosts", hosts.len()),
         };
-        lines.push(format!("{} {who} failed at {step}: {what}{code}", paint.bad("error:")));
+        // Who cancels a run means to stop what is going on, so that is no error.
+        lines.push(match end {
+            End::Cancelled => format!("{} {who} at {step}: {what}{code}", paint.wait("stopped:")),
+            _ => format!("{} {who} failed at {step}: {what}{code}", paint.bad("error:")),
+        });
         let skipped = failure.output.len().saturating_sub(EXCERPT);
         let edge = paint.dim(paint.sign(Sign::Edge));
         if hosts.len() > 1 {
@@ -196,11 +200,10 @@ fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     match outcome.end {
         End::Done => Vec::new(),
         End::RolledBack => vec![format!("mend what failed, then `shipit deploy {environment}`")],
-        End::Mixed => go_on_or_back(&deploy(new), old.map(deploy)),
         End::Cancelled if outcome.hosts.values().all(|state| state.release.as_ref() != Some(new)) => {
             vec![format!("nothing runs {new}; begin again with {}", deploy(new))]
         }
-        End::Cancelled => go_on_or_back(&deploy(new), old.map(deploy)),
+        End::Mixed | End::Cancelled => go_on_or_back(&deploy(new), old.map(deploy)),
         End::NeedsPerson => {
             let troubled = || outcome.hosts.iter().filter(|(_, state)| state.trouble);
             let silent = ranges(troubled().filter(|(_, state)| state.release.is_none()).map(|(host, _)| host));

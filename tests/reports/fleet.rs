@@ -20,7 +20,7 @@ pub fn inventory() -> Inventory {
         name: host(number),
         address: format!("10.0.0.{}", 10 + number).parse().unwrap(),
         roles: ["app".parse().unwrap()].into(),
-        labels: [("zone".to_owned(), if number % 2 == 0 { "a" } else { "b" }.to_owned())].into(),
+        labels: [("zone".to_owned(), if number.is_multiple_of(2) { "a" } else { "b" }.to_owned())].into(),
     };
     let balancer = |name: &str| Host {
         name: name.parse().unwrap(),

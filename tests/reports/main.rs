@@ -5,13 +5,14 @@
 mod fleet;
 mod story;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use shipit::engine::{Cancel, Event, Failure, Stamped, StepResult};
+use shipit::engine::{Cancel, End, Event, Failure, HostEnd, Outcome, Stamped, StepResult};
 use shipit::model::{Colour, Letters, Paint};
 use shipit::plan::{Action, Detail, show};
 use shipit::report::{
@@ -49,12 +50,16 @@ fn main() {
     let mut trials: Vec<Trial> =
         CASES.iter().map(|(name, story)| Trial::test(*name, move || check(name, &story().tell()))).collect();
     trials.push(Trial::test("fleet", fleet_tables));
+    trials.push(Trial::test("a summary that GitHub takes", a_summary_that_github_takes));
+    trials.push(Trial::test("nobody reads", nobody_reads));
     trials.push(Trial::test("demo", demo).with_ignored_flag(true));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
+type Tell = fn() -> Story;
+
 /// Each case is a folder beside this file.
-const CASES: &[(&str, fn() -> Story)] = &[
+const CASES: &[(&str, Tell)] = &[
     ("done", || Story::new(plan(8, 0, 2, 6))),
     ("canary", || Story::new(plan(8, 1, 2, 6))),
     ("canary-refused", || {
@@ -215,6 +220,53 @@ fn fleet_tables() -> Result<(), Failed> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
+/// A page over 1 MiB is dropped whole, so it is cut before.
+fn a_summary_that_github_takes() -> Result<(), Failed> {
+    let plan = plan(5000, 0, 100, 100);
+    let failure = Failure { output: vec!["<&>".repeat(120); 20], ..refused() };
+    let state = HostEnd { release: None, serving: false, note: "half changed | and more".to_owned(), trouble: true };
+    let outcome = Outcome {
+        end: End::NeedsPerson,
+        hosts: plan.fleet.iter().map(|host| (host.clone(), state.clone())).collect(),
+        failures: plan.fleet.iter().map(|host| (host.clone(), "health".to_owned(), failure.clone())).collect(),
+        notes: vec![],
+    };
+    let planned = Event::Planned { run: "r".to_owned(), plan };
+    let events = [planned, Event::Finished { outcome }].map(|event| Stamped { elapsed: 0.0, event });
+    let (log, page) = github("cut", &events);
+    let annotations = log.lines().filter(|line| line.starts_with("::error")).count();
+    assert_eq!(annotations, 10, "GitHub keeps ten annotations a step");
+    assert!((800 << 10..1 << 20).contains(&page.len()) && page.contains("There is more"), "{}", page.len());
+    Ok(())
+}
+
+/// A reader that went away ends no run.
+fn nobody_reads() -> Result<(), Failed> {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let console = || Console::new(Box::new(Closed), Log::Unread);
+    let nowhere = || Some(PathBuf::from("/nonexistent/file"));
+    let files = GithubFiles { summary: nowhere(), output: nowhere() };
+    let events = Story::new(plan(8, 1, 2, 6)).with_fault(unhealthy).tell();
+    play(
+        &events,
+        vec![
+            Box::new(Plain::new(console(), Paint::PLAIN, Verbosity::Verbose)),
+            Box::new(Jsonl::new(Box::new(Closed), "2026-11-20T22:45:12Z".parse().unwrap())),
+            Box::new(Github::new(console(), files)),
+            Box::new(Summary::new(console(), Paint::PLAIN, Verbosity::Normal)),
+        ],
+    );
+    Ok(())
+}
+
 /// The log of a run in GitLab.
 fn gitlab(events: &[Stamped]) -> String {
     let out = Shared::default();
@@ -233,7 +285,7 @@ fn screens(events: &[Stamped]) -> String {
         if let Some(board) = board.as_mut().filter(|_| event.elapsed > next) {
             board.now = f64::max(board.now, next);
             let frame = frame(board, (80, 24), Paint::PLAIN).join("\n");
-            text.push_str(&format!("{frame}\n\n-------- {next:.1}s\n"));
+            let _ = write!(text, "{frame}\n\n-------- {next:.1}s\n");
             next *= 1.7;
         }
         if let Event::Planned { run, plan } = &event.event {
@@ -241,7 +293,8 @@ fn screens(events: &[Stamped]) -> String {
         }
         let Some(board) = &mut board else { continue };
         for line in board.fold(event).iter().flat_map(|news| lasting(board, news, Paint::PLAIN)) {
-            text.push_str(&format!("{line}\n"));
+            text.push_str(&line);
+            text.push('\n');
         }
     }
     text
@@ -277,12 +330,20 @@ fn jsonl(events: &[Stamped]) -> String {
     }
     assert!(text.lines().last().unwrap().contains("\"code\":0"), "the last line has the code");
     // The first line holds the whole plan, which other files show better; a few of the others show the form.
-    text.lines().skip(1).take(12).chain(text.lines().last()).map(|line| format!("{line}\n")).collect()
+    let lines: Vec<&str> = text.lines().skip(1).take(12).chain(text.lines().last()).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Nothing in a log that GitHub parses is a command, but those of shipit, and nothing acts on a terminal.
 fn harmless(log: &str) -> Vec<String> {
-    let ours = ["::group::", "::endgroup::", "::stop-commands::shipit-TOKEN", "::shipit-TOKEN::", "::error title="];
+    let ours = [
+        "::group::",
+        "::endgroup::",
+        "::stop-commands::shipit-TOKEN",
+        "::shipit-TOKEN::",
+        "::error title=",
+        "::warning title=",
+    ];
     let is_bad = |line: &&str| {
         line.contains("##[")
             || line.chars().any(char::is_control)

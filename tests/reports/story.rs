@@ -78,7 +78,7 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     ];
     if canaries > 0 {
         let canary = wave("canary", Phase::Switch, canaries, &fleet[..canaries], &switch);
-        waves.push(Wave { gate: Gate::Bake(Duration::from_secs(120)), ..canary });
+        waves.push(Wave { gate: Gate::Bake(Duration::from_mins(2)), ..canary });
     }
     waves.push(wave("rolling", Phase::Switch, max_in_flight, &fleet[canaries..], &switch));
     waves.push(wave("finish", Phase::Finish, 50, &fleet, &finish));
