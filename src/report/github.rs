@@ -16,6 +16,9 @@ use crate::plan::Phase;
 /// GitHub keeps ten annotations of a kind for each step and drops the others in silence, so the tenth is a count.
 const ANNOTATIONS: usize = 9;
 
+/// Failures whose output gets a group; who opens more than this many is looking for something else.
+const GROUPS: usize = 50;
+
 /// Lines of output in an annotation.
 const EXCERPT: usize = 5;
 
@@ -64,7 +67,8 @@ impl Github {
     }
 
     fn groups(&mut self, outcome: &Outcome) {
-        for (host, step, failure) in outcome.failures.iter().filter(|(.., failure)| !failure.output.is_empty()) {
+        let with_output = outcome.failures.iter().filter(|(.., failure)| !failure.output.is_empty());
+        for (host, step, failure) in with_output.take(GROUPS) {
             let title = escape_data(&format!("{host}: output of {}", clean(step)));
             self.console.raw(&format!("::group::{title}\n::stop-commands::{}\n", self.token));
             for line in &failure.output {
