@@ -13,9 +13,15 @@
 //!
 //! `ARCHITECTURE.md` tells the same as a story.
 
+pub mod artifact;
 pub mod balancer;
+pub mod cli;
+pub mod config;
+pub mod driver;
 pub mod engine;
 pub mod model;
 pub mod plan;
+pub mod remote;
 pub mod report;
+pub mod strategy;
 pub mod transport;

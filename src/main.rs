@@ -1,3 +1,5 @@
 //! The command line of shipit.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    shipit::cli::run()
+}

@@ -5,12 +5,15 @@
 
 mod event;
 mod fact;
+mod judge;
 mod lane;
 mod outcome;
 mod scheduler;
 
+pub use crate::model::{Failure, StepResult};
 pub use event::{Event, Stamped};
-pub use fact::{Cancel, Command, Fact, Failure, LaneRef, StepResult};
+pub use fact::{Cancel, Command, Fact, LaneRef};
+pub use judge::Aftermath;
 pub use lane::LaneEnd;
 pub use outcome::{End, HostEnd, Outcome};
 pub use scheduler::Scheduler;

@@ -33,7 +33,7 @@ pub struct Inventory {
 pub struct SshSpec {
     /// The login, unless ssh's configuration is to say it.
     pub user: Option<String>,
-    /// An ssh_config used instead of the user's and the system's, as `ssh -F` does.
+    /// An `ssh_config` used instead of the user's and the system's, as `ssh -F` does.
     pub config: Option<PathBuf>,
 }
 

@@ -13,6 +13,7 @@ mod paint;
 mod ranges;
 mod recipe;
 mod release;
+mod result;
 mod selector;
 mod table;
 mod template;
@@ -24,7 +25,8 @@ pub use host::{Address, Host, Instance};
 pub use inventory::{BalancerKind, BalancerSpec, Inventory, LimitSpec, SshSpec};
 pub use name::{BackendName, EnvironmentName, HostName, NameError, RecipeName, Role, ServerName, TaskName};
 pub use observation::{
-    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, View,
+    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, Until,
+    View,
 };
 pub use options::{Options, StrategyName};
 pub use paint::{Colour, Letters, Paint, Sign, Tone};
@@ -33,7 +35,8 @@ pub use recipe::{
     AppSpec, DrainSpec, HealthSpec, HotswapSpec, Leftover, Moment, Recipe, ReleaseProof, ReleaseSpec, Source, Task,
     WarmSpec, WatchSpec,
 };
-pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError};
+pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
+pub use result::{Failure, StepResult};
 pub use selector::{Selector, SelectorError, Term};
 pub use table::Table;
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};

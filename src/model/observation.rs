@@ -133,6 +133,16 @@ pub enum ServerState {
     Maint,
 }
 
+/// What an enabled host is waited for to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// Told so: the state that it had before, when it did not serve then either.
+    Ready,
+    /// Up: the balancers' own checks have passed.
+    Up,
+}
+
 /// The balancers' live view: the hosts that take traffic on *every* balancer that serves them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct View {

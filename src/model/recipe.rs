@@ -78,6 +78,8 @@ pub struct AppSpec {
     pub restart: Template,
     /// How long that command may take.
     pub restart_timeout: Duration,
+    /// A command that prints an instance's log; its last lines are shown when the instance does not get healthy.
+    pub logs: Option<Template>,
 }
 
 /// `[health]`.

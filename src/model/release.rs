@@ -33,6 +33,15 @@ pub struct Release {
     pub origin: String,
 }
 
+/// What is known of a release's content before it is on a host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes that it takes on a disk, the packed form included.
+    pub bytes: u64,
+    /// Files and directories in it.
+    pub entries: u64,
+}
+
 impl ReleaseId {
     /// The id of a release made of `fingerprint` at `stamp`, which is `YYYYMMDD-HHMMSS` in UTC.
     pub fn new(stamp: &str, fingerprint: &Fingerprint) -> Result<Self, ReleaseIdError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Instance, Release, ReleaseId, TaskName};
+use crate::model::{Instance, Release, ReleaseId, TaskName, Until};
 
 /// One thing that is done to one host.
 ///
@@ -32,8 +32,11 @@ pub enum Action {
     },
     /// Takes the host out of every balancer and waits for its last request.
     Drain,
-    /// Puts the host back into every balancer and waits until they send it traffic.
-    Enable,
+    /// Puts the host back into every balancer.
+    Enable {
+        /// What is waited for.
+        until: Until,
+    },
     /// Points `current` at the release and restarts the instances that do not run it.
     Activate {
         /// The release; `None` where there was none, when only the link is taken away.
@@ -58,7 +61,7 @@ pub enum Action {
     /// Reads back that the host runs the release, marks it as confirmed and prunes old releases.
     Confirm {
         /// The release.
-        release: ReleaseId,
+        release: Release,
         /// How many releases stay.
         keep: usize,
     },
@@ -73,7 +76,7 @@ impl Action {
             Self::Stage { .. } => "stage",
             Self::Task { .. } => "task",
             Self::Drain => "drain",
-            Self::Enable => "enable",
+            Self::Enable { .. } => "enable",
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",

@@ -107,7 +107,7 @@ impl Board {
         let (took, undo) = (now - lane.since, matches!(lane.doing, Doing::Undo(_)));
         lane.took.push((action.verb().to_owned(), took));
         match result {
-            StepResult::Ok(_) if action == Action::Enable => self.serves(at, true),
+            StepResult::Ok(_) if matches!(action, Action::Enable { .. }) => self.serves(at, true),
             // Cut off because somebody wants an end: that is no failure of the host.
             StepResult::Unknown(_) if self.cancel == Some(Cancel::Unwind) && !undo => {}
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {

@@ -24,7 +24,7 @@ use crate::engine::{Event, Stamped};
 pub use board::{Board, Doing, LaneNow};
 pub use console::{Console, Log, defuse};
 pub use frame::frame;
-pub use github::{Github, GithubFiles};
+pub use github::{Github, GithubFiles, command as github_command};
 pub use gitlab::Gitlab;
 pub use jsonl::Jsonl;
 pub use lasting::lasting;

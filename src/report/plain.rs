@@ -144,7 +144,7 @@ impl Plain {
         let (label, took) = (action.short().to_owned(), seconds(took));
         match result {
             StepResult::Ok(words) => {
-                let felt = matches!(action, Action::Drain | Action::Enable | Action::Health { .. })
+                let felt = matches!(action, Action::Drain | Action::Enable { .. } | Action::Health { .. })
                     || matches!(action, Action::Task { .. });
                 let wanted = match self.detail(board, at.wave) {
                     Detail::Steps => felt || undo || self.verbosity == Verbosity::Verbose,
@@ -155,7 +155,7 @@ impl Plain {
                 }
                 let seen = if words.is_empty() { String::new() } else { format!(" ({})", clean(words)) };
                 let back = if undo { "undo " } else { "" };
-                let tail = if *action == Action::Enable { board.counts() } else { String::new() };
+                let tail = if matches!(action, Action::Enable { .. }) { board.counts() } else { String::new() };
                 self.line(board.now, host.as_str(), &label, &format!("{back}ok {took}{seen}"), &tail);
             }
             StepResult::Failed(failure) => self.failed(board, host.as_str(), &label, undo, "FAILED", &took, failure),

@@ -65,6 +65,7 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
     }
     let note = |text: &str| format!("{} {text}", paint.bold("note:"));
     lines.extend(outcome.notes.iter().map(|text| note(&clean(text))));
+    lines.extend(budget(plan, outcome).map(|text| note(&text)));
     if outcome.end != End::Done {
         lines.push(note(&balance(plan, outcome)));
         let help = |text: String| format!("{} {text}", paint.good("help:"));
@@ -168,6 +169,14 @@ fn states(groups: &[Group<'_>], paint: Paint) -> Vec<String> {
         ]);
     }
     table.lines("  ", paint)
+}
+
+/// Why the run stopped, where the failed hosts are the reason.
+fn budget(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    let failed: BTreeSet<&HostName> = outcome.failures.iter().map(|(host, ..)| host).collect();
+    let stopped = failed.len() > plan.max_failures && !matches!(outcome.end, End::Done | End::Cancelled);
+    let hosts = if failed.len() == 1 { "host" } else { "hosts" };
+    stopped.then(|| format!("stopped after {} failed {hosts} (`max-failures = {}`)", failed.len(), plan.max_failures))
 }
 
 /// How many hosts run what, and how many serve.

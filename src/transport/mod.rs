@@ -3,17 +3,35 @@
 //! The traits hold the verbs of the wire (connect, run, upload, forward), never those of a deploy, so that
 //! another transport is a small thing to write.
 
+mod answer;
+mod bastions;
+mod connect_error;
+mod control_dir;
+mod exec;
+mod frame;
+mod leash;
+mod limits;
+mod master;
+mod openssh;
+mod parcel;
 mod script;
+mod site;
+mod ssh_config;
+mod ssh_session;
 
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Host;
 
-pub use script::Script;
+pub use limits::Limits;
+pub use openssh::{OpenSsh, StartError};
+pub use parcel::Parcel;
+pub use script::{Script, quote, word};
+pub use ssh_session::SshSession;
 
 /// Opens sessions.
 pub trait Transport: Send + Sync + 'static {
@@ -28,6 +46,9 @@ pub trait Transport: Send + Sync + 'static {
 pub trait Session: Send + Sync + 'static {
     /// Runs `script` under the host's `sh` and waits at most `deadline`. A time-out or a broken line does not mean that
     /// the script did nothing, or that it has ended.
+    ///
+    /// Standard input is empty, messages are in English (`LC_ALL=C`), and `sbin` is in the path. The script may call
+    /// `progress TEXT` to say one line to `progress` at once, and `exit` where it likes.
     fn run(
         &self,
         script: &Script,
@@ -35,18 +56,19 @@ pub trait Session: Send + Sync + 'static {
         progress: &Progress,
     ) -> impl Future<Output = Result<Output, ExecError>> + Send;
 
-    /// Sends the file at `local` to the host, as the file that `header` names there; see `upload.sh` for what the host does.
-    /// `progress` hears the number of bytes sent.
+    /// Runs the `parcel`'s script, with its content as standard input. `progress` hears how much of it has been sent, as
+    /// in `12.3 of 50.0 MB`.
+    ///
+    /// A connection may break at any byte, so the script has to check what it got.
     fn upload(
         &self,
-        header: &str,
-        local: &Path,
+        parcel: &Parcel,
         deadline: Duration,
         progress: &Progress,
     ) -> impl Future<Output = Result<Output, ExecError>> + Send;
 
     /// Forwards the unix socket at `remote` on the host to a local one, whose path is returned. That a forward is there
-    /// does not mean that anybody answers on it.
+    /// does not mean that anybody answers on it. It ends with the connection: when the local one refuses, ask again.
     fn forward(&self, remote: &str) -> impl Future<Output = Result<PathBuf, ExecError>> + Send;
 
     /// Ends the session and everything that it started on this machine.

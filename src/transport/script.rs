@@ -9,8 +9,16 @@ use std::fmt::Write as _;
 /// A script and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    variables: Vec<(String, String)>,
+    variables: Vec<Variable>,
     body: String,
+}
+
+/// A shell variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Variable {
+    name: String,
+    value: String,
+    exported: bool,
 }
 
 impl Script {
@@ -31,8 +39,18 @@ impl Script {
     ///
     /// A zero byte can't be in a shell variable and is left out.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl AsRef<str>) -> Self {
-        self.variables.push((name.to_owned(), value.as_ref().replace('\0', "")));
+    pub fn with(self, name: &str, value: impl AsRef<str>) -> Self {
+        self.variable(name, value.as_ref(), false)
+    }
+
+    /// Sets the variable `name` for the script and for all commands that it runs.
+    #[must_use]
+    pub fn export(self, name: &str, value: impl AsRef<str>) -> Self {
+        self.variable(name, value.as_ref(), true)
+    }
+
+    fn variable(mut self, name: &str, value: &str, exported: bool) -> Self {
+        self.variables.push(Variable { name: name.to_owned(), value: value.replace('\0', ""), exported });
         self
     }
 
@@ -47,8 +65,9 @@ impl Script {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for (name, value) in &self.variables {
-            let _ = writeln!(text, "{name}={}", quote(value));
+        for Variable { name, value, exported } in &self.variables {
+            let export = if *exported { "export " } else { "" };
+            let _ = writeln!(text, "{export}{name}={}", quote(value));
         }
         text.push_str(&self.body);
         text
@@ -59,6 +78,13 @@ impl Script {
 #[must_use]
 pub fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// `value` as one word of a shell, bare where it reads better so and means the same.
+#[must_use]
+pub fn word(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !value.is_empty() && value.chars().all(plain) { value.to_owned() } else { quote(value) }
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub fn recipe() -> Recipe {
             instances: vec![Instance(4040), Instance(4041)],
             restart: template("restart"),
             restart_timeout: second,
+            logs: None,
         },
         health: HealthSpec {
             url: template("http://127.0.0.1:{port}/"),

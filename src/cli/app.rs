@@ -1,0 +1,96 @@
+//! What every verb needs: the project, and a voice.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::args::{Environment, Global};
+use super::exit::Exit;
+use super::say;
+use crate::config::{self, Diagnostics};
+use crate::model::{Colour, Inventory, Paint, Recipe};
+use crate::report::{Settings, Surroundings, Verbosity};
+
+/// The global flags, resolved.
+pub struct App {
+    /// The flags.
+    pub global: Global,
+    /// How runs are shown.
+    pub settings: Settings,
+    /// What shipit runs in.
+    pub around: Surroundings,
+}
+
+/// An environment's files, read and checked.
+pub struct Project {
+    /// The inventory.
+    pub inventory: Arc<Inventory>,
+    /// Its recipe.
+    pub recipe: Arc<Recipe>,
+}
+
+impl App {
+    /// Resolves the global flags.
+    pub fn new(global: Global) -> Self {
+        let verbosity = match (global.quiet, global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        let settings = Settings { output: global.output, verbosity, colour: global.color };
+        Self { global, settings, around: Surroundings::from_environment() }
+    }
+
+    /// How to paint what goes to standard error.
+    pub fn paint(&self) -> Paint {
+        self.settings.paint(&self.around)
+    }
+
+    /// How to paint what goes to standard output.
+    pub fn paint_stdout(&self) -> Paint {
+        self.settings.paint_stdout(&self.around)
+    }
+
+    /// Reads an environment's files for a deploy, or says all that is wrong with them.
+    pub fn project(&self, environment: &Environment) -> Result<Project, Exit> {
+        self.read(config::load(&self.global.directory, &environment.environment))
+    }
+
+    /// The same for verbs that ship nothing: what a release is made of need not be there.
+    pub fn project_without_artifact(&self, environment: &Environment) -> Result<Project, Exit> {
+        self.read(config::load_without_artifact(&self.global.directory, &environment.environment))
+    }
+
+    fn read(&self, files: Result<(Inventory, Recipe), Diagnostics>) -> Result<Project, Exit> {
+        match files {
+            Ok((inventory, recipe)) => Ok(Project { inventory: Arc::new(inventory), recipe: Arc::new(recipe) }),
+            Err(errors) => {
+                let text = if self.paint().colour == Colour::On { errors.coloured() } else { errors.to_string() };
+                eprintln!("{}", text.trim_end());
+                if self.around.github.is_some() {
+                    errors.iter().filter_map(config::Diagnostic::annotation).for_each(|one| say::annotate(&one));
+                }
+                Err(Exit::Config)
+            }
+        }
+    }
+
+    /// Says something that is no error.
+    pub fn note(&self, what: &str) {
+        if self.settings.verbosity != Verbosity::Quiet {
+            eprintln!("{what}");
+        }
+    }
+
+    /// Says why nothing was done, and what to do about it.
+    pub fn refuse(&self, exit: Exit, what: &str, help: Option<&str>) -> Exit {
+        say::error(self.paint(), what, help);
+        exit
+    }
+}
+
+/// Prints data. A reader that has gone away, as `head` does, is no error.
+pub fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Exit::Done
+}

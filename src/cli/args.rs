@@ -1,0 +1,219 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::{Amount, Selector, StrategyName};
+use crate::report::{ColourChoice, Output};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  shipit check production                      are the files right? touches no host
+  shipit check production --connect            are the hosts ready?
+  shipit plan production                       what would happen?
+  shipit deploy production                     ship it
+  shipit deploy production --strategy rolling --max-in-flight 25%
+  shipit status production                     what runs where?
+
+Exit codes:
+  0 done · 2 usage · 10 config · 11 preflight · 13 not confirmed
+  20 failed and rolled back, all serving · 21 stopped, releases mixed, floor kept
+  22 needs a person · 23 cancelled in order";
+
+/// Deploys a release to a fleet of servers without one failed request.
+#[derive(Debug, Parser)]
+#[command(name = "shipit", version, styles = STYLES, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for all verbs.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The project: where `inventories/` and `recipes/` are
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        default_value = ".",
+        global = true,
+        env = "SHIPIT_DIRECTORY",
+        hide_env = true
+    )]
+    pub directory: PathBuf,
+    /// Say only what failed, and the end
+    #[arg(short, long, global = true, env = "SHIPIT_QUIET", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Say more: each step, and what commands print
+    #[arg(short, long, global = true, conflicts_with = "quiet", env = "SHIPIT_VERBOSE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub verbose: bool,
+    /// How progress is shown: auto, tty, plain or jsonl (events on standard output)
+    #[arg(long, value_name = "FORM", default_value = "auto", global = true, env = "SHIPIT_OUTPUT", hide_env = true)]
+    pub output: Output,
+    /// Whether to use colours: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, env = "SHIPIT_COLOR", hide_env = true)]
+    pub color: ColourChoice,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Put a release into service on every host
+    Deploy(Deploy),
+    /// Show what a deploy would do; changes nothing
+    Plan(PlanArgs),
+    /// Check the inventory and the recipe, and with --connect the hosts too
+    Check(Check),
+    /// Show what runs where
+    Status(Environment),
+    /// List hosts, or what a selector picks
+    Hosts(Hosts),
+    /// Print shell completions or man pages
+    #[command(subcommand)]
+    Gen(Gen),
+}
+
+/// The environment alone.
+#[derive(Debug, Clone, Args)]
+pub struct Environment {
+    /// The environment: `production` is inventories/production.toml
+    #[arg(value_name = "ENV", env = "SHIPIT_ENV", hide_env = true)]
+    pub environment: String,
+}
+
+/// Flags of `deploy`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit deploy production
+  shipit deploy production --release v1.4.2            another branch, tag or commit of the recipe's repository
+  shipit deploy production --release 20261120-224512-1a2b3c4d   a release that is on the hosts
+  shipit deploy production --only 'web1,zone=b' --max-in-flight 2
+  shipit deploy production --canary 1 --bake 5m        one host first, watched for five minutes")]
+pub struct Deploy {
+    /// What and how.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Only show what would happen, as `shipit plan` does
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask, even if the inventory says `protected`
+    #[arg(short, long, env = "SHIPIT_YES", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// What and how.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Show the scripts that would run on the hosts
+    #[arg(long)]
+    pub commands: bool,
+    /// As JSON
+    #[arg(long, conflicts_with = "commands")]
+    pub json: bool,
+}
+
+/// What to deploy and how.
+#[derive(Debug, Clone, Args)]
+pub struct Choice {
+    /// Where to.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// A release that is on the hosts, or a branch, tag or commit of the recipe's git repository
+    #[arg(long, value_name = "RELEASE", env = "SHIPIT_RELEASE", hide_env = true)]
+    pub release: Option<String>,
+    /// How the release goes over the fleet: rolling
+    #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
+    pub strategy: Option<StrategyName>,
+    /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"
+    #[arg(long, value_name = "SEL", env = "SHIPIT_ONLY", hide_env = true)]
+    pub only: Option<Selector>,
+    /// Not these hosts
+    #[arg(long, value_name = "SEL", env = "SHIPIT_EXCEPT", hide_env = true)]
+    pub except: Option<Selector>,
+    /// So many hosts go first, alone
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        env = "SHIPIT_CANARY",
+        hide_env = true
+    )]
+    pub canary: usize,
+    /// Watch the canaries that long before the rest goes
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "canary", env = "SHIPIT_BAKE", hide_env = true)]
+    pub bake: Option<Duration>,
+    /// Most hosts out of service at once
+    #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_IN_FLIGHT", hide_env = true)]
+    pub max_in_flight: Option<Amount>,
+    /// Fewest hosts in service at any time
+    #[arg(long, value_name = "N|P%", env = "SHIPIT_MIN_SERVING", hide_env = true)]
+    pub min_serving: Option<Amount>,
+    /// Failed hosts that do not stop the deploy
+    #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_FAILURES", hide_env = true)]
+    pub max_failures: Option<Amount>,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Which one.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// Also go to the hosts: ssh, sudo, paths, space, haproxy, health
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// Flags of `hosts`.
+#[derive(Debug, Clone, Args)]
+pub struct Hosts {
+    /// Which environment.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// Only these hosts
+    #[arg(long, value_name = "SEL")]
+    pub only: Option<Selector>,
+    /// Not these hosts
+    #[arg(long, value_name = "SEL")]
+    pub except: Option<Selector>,
+}
+
+/// What can be generated.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Gen {
+    /// Completions for a shell, to standard output
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Man pages, into a directory
+    Man {
+        /// Where to write them
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| "write it as 30s, 5m or 1h30m".to_owned())?;
+    Duration::try_from(span).map_err(|_| "a duration can't be negative".to_owned())
+}

@@ -1,0 +1,112 @@
+//! `shipit deploy`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::app::App;
+use super::args::Deploy;
+use super::confirm::confirmed;
+use super::exit::Exit;
+use super::prepare::{Prepared, prepare};
+use crate::driver::{self, Audience, Fleet, World as _, cancels};
+use crate::engine::{Aftermath, Event, Outcome, Stamped};
+use crate::model::{Host, HostName, Reach};
+use crate::plan::Plan;
+use crate::remote::Purpose;
+use crate::report::{Reporter, Reporters};
+use crate::transport::OpenSsh;
+
+/// Deploys.
+pub async fn run(app: &App, args: &Deploy) -> Exit {
+    // Before the first host is touched: a signal that finds no handler would leave its work half done.
+    let mut cancels = match cancels() {
+        Ok(cancels) => cancels,
+        Err(error) => return app.refuse(Exit::Preflight, &format!("signals can't be handled: {error}"), None),
+    };
+    let prepared = tokio::select! {
+        prepared = prepare(app, &args.choice) => match prepared {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        },
+        // Nothing has been changed yet, so there is nothing to put in order.
+        _ = cancels.recv() => return Exit::Run(crate::engine::End::Cancelled),
+    };
+    let Prepared { project, fleet, transport, observed, picked, plan } = prepared;
+    let exit = if plan.waves.is_empty() {
+        app.note(&format!("every host runs {} and serves; nothing to do", plan.release.id));
+        Exit::Done
+    } else if project.inventory.protected && !args.yes && !confirmed(&plan.environment) {
+        app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
+    } else {
+        let served = observed.view(&project.inventory, &project.recipe).serving;
+        let mut show = Show::new(app);
+        let fleet = Arc::new(fleet);
+        let outcome = ship(&plan, &fleet, &picked, served, &mut show, &mut cancels).await;
+        if let Ok(fleet) = Arc::try_unwrap(fleet) {
+            fleet.close().await;
+        }
+        transport.close().await;
+        return Exit::Run(outcome.end);
+    };
+    fleet.close().await;
+    transport.close().await;
+    exit
+}
+
+/// Carries the plan out and judges what came of it.
+async fn ship(
+    plan: &Plan,
+    fleet: &Arc<Fleet<OpenSsh>>,
+    picked: &[HostName],
+    served: BTreeSet<HostName>,
+    show: &mut Show,
+    cancels: &mut tokio::sync::mpsc::Receiver<crate::engine::Cancel>,
+) -> Outcome {
+    show.hear(Event::Planned { run: show.run.clone(), plan: plan.clone() });
+    let scheduler = driver::run(Arc::new(plan.clone()), fleet.clone(), show, cancels).await;
+    let after = aftermath(fleet, picked, served).await;
+    let outcome = Outcome::judge(plan, &scheduler, picked, &after);
+    show.hear(Event::Finished { outcome: outcome.clone() });
+    outcome
+}
+
+/// One last look, because the code that CI gets must come from what is, not from what was done.
+async fn aftermath(fleet: &Fleet<OpenSsh>, picked: &[HostName], served: BTreeSet<HostName>) -> Aftermath {
+    let site = fleet.site();
+    let hosts: Vec<&Host> = picked.iter().filter_map(|name| site.inventory.host(name)).collect();
+    let (observed, view) = futures::join!(fleet.observe(&hosts, Purpose::Status, None), fleet.look());
+    let reached = observed.hosts.iter().filter(|(_, facts)| facts.reach == Reach::Reached);
+    let running: BTreeMap<_, _> = reached.map(|(host, facts)| (host.clone(), facts.running().cloned())).collect();
+    Aftermath { served, serving: view.map(|view| view.serving).unwrap_or_default(), running }
+}
+
+/// Stamps events and hands them to the reporters.
+struct Show {
+    began: Instant,
+    run: String,
+    reporters: Reporters,
+}
+
+impl Show {
+    fn new(app: &App) -> Self {
+        let now = Timestamp::now();
+        Self {
+            began: Instant::now(),
+            run: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+            reporters: app.settings.reporters(&app.around, now),
+        }
+    }
+}
+
+impl Audience for Show {
+    fn hear(&mut self, event: Event) {
+        self.reporters.on(&Stamped { elapsed: self.began.elapsed().as_secs_f64(), event });
+    }
+
+    fn tick(&mut self) {
+        self.reporters.tick(self.began.elapsed().as_secs_f64());
+    }
+}

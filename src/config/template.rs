@@ -1,0 +1,164 @@
+//! Texts with placeholders: which of them have a value where, and whether quoting them works.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Piece, Placeholder, Template, TemplateError};
+
+use super::Diagnostic;
+use super::diagnostic::Place;
+use super::report::Wrong;
+use super::value::Value;
+use super::{shell, suggest, vars};
+
+/// What is known about the values of placeholders.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Templates<'a> {
+    /// The inventory's `[vars]`; none if they could not be read, and then they are not judged.
+    pub vars: Option<&'a BTreeMap<String, String>>,
+}
+
+/// Which placeholders have a value at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    /// Those of the host: the place is used whatever the release.
+    Host,
+    /// And those of the release: the place is used once a host.
+    Release,
+    /// And the port: the place is used once an instance.
+    Instance,
+}
+
+impl Known {
+    fn covers(self, placeholder: &Placeholder) -> bool {
+        match placeholder {
+            Placeholder::Port => self >= Self::Instance,
+            Placeholder::Release | Placeholder::ReleasePath => self >= Self::Release,
+            Placeholder::Host | Placeholder::Address | Placeholder::Environment | Placeholder::Var(_) => true,
+        }
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        let all = ["{host}", "{address}", "{environment}", "{vars.NAME}", "{release}", "{release-path}", "{port}"];
+        all[..match self {
+            Self::Host => 4,
+            Self::Release => 6,
+            Self::Instance => 7,
+        }]
+            .to_vec()
+    }
+}
+
+impl Templates<'_> {
+    /// A text of one line with placeholders.
+    pub fn line(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
+        super::take::line(value)?;
+        self.text(value, known)
+    }
+
+    /// A command for the shell, in which placeholders are quoted; it may have several lines.
+    pub fn command(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
+        if value.string()?.trim().is_empty() {
+            return Err(value.fail("is empty", "a command is needed"));
+        }
+        let template = self.text(value, known)?;
+        self.check_quotes(value, &template)?;
+        Ok(template)
+    }
+
+    /// A text with placeholders.
+    pub fn text(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
+        let text = value.string()?;
+        if let Some(at) = text.find('\0') {
+            return Err(
+                value.fail_with(value.wrong("holds a zero byte", "").at(value.place_within(at..at + 1, "here")))
+            );
+        }
+        let template = Template::parse(text).map_err(|error| broken(value, &error, known))?;
+        let mut outcome = Ok(());
+        for placeholder in template.placeholders() {
+            if let Err(wrong) = self.check(value, placeholder, known) {
+                outcome = Err(wrong);
+            }
+        }
+        outcome.map(|()| template)
+    }
+
+    /// Whether `placeholder` has a value at a place where `known` is.
+    fn check(self, value: &Value<'_>, placeholder: &Placeholder, known: Known) -> Result<(), Wrong> {
+        if !known.covers(placeholder) {
+            let error = Diagnostic::new(format!("`{placeholder}` can't be used in `{}`", value.key()))
+                .at(spot(value, placeholder, "it has no value here"))
+                .help(format!("what can be used here: {}", suggest::list(known.words())));
+            return Err(value.fail_with(error));
+        }
+        let (Placeholder::Var(name), Some(vars)) = (placeholder, self.vars) else { return Ok(()) };
+        if vars.contains_key(name) {
+            return Ok(());
+        }
+        let near = suggest::closest(name, vars.keys().map(String::as_str));
+        let label = near.map_or_else(String::new, |near| format!("did you mean `{{vars.{near}}}`?"));
+        let error =
+            Diagnostic::new(format!("`{}` uses `{placeholder}`, which the inventory does not have", value.key()))
+                .at(spot(value, placeholder, label))
+                .help(format!("add `{name} = \"…\"` to the inventory's `[vars]`"));
+        Err(value.fail_with(error))
+    }
+
+    /// shipit quotes values itself, so one that needs quotes must not stand in quotes already.
+    fn check_quotes(self, value: &Value<'_>, template: &Template) -> Result<(), Wrong> {
+        let (Some(known), text) = (self.vars, value.string()?) else { return Ok(()) };
+        let quoted = shell::quoted(text);
+        for placeholder in template.placeholders() {
+            let Placeholder::Var(name) = placeholder else { continue };
+            let Some(at) = text.find(&placeholder.to_string()) else { continue };
+            let inside = quoted.iter().any(|range| range.contains(&at));
+            if inside && known.get(name).is_some_and(|value| !shell::is_harmless(value)) {
+                let variable = vars::variable(name);
+                let error = value
+                    .wrong(&format!("has `{placeholder}` in quotes, and its value needs quotes of its own"), "")
+                    .at(spot(value, placeholder, "shipit quotes this itself"))
+                    .help("leave the quotes around it away")
+                    .help(format!("or use the environment variable: `\"${variable}\"`"));
+                return Err(value.fail_with(error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text that `template` begins with, before its first placeholder.
+pub(super) fn beginning(template: &Template) -> String {
+    match template.pieces().first() {
+        Some(Piece::Text(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The place of `placeholder` in `value`.
+fn spot(value: &Value<'_>, placeholder: &Placeholder, label: impl Into<String>) -> Place {
+    let written = placeholder.to_string();
+    match value.string().ok().and_then(|text| text.find(&written)) {
+        Some(at) => value.place_within(at..at + written.len(), label),
+        None => value.place(label),
+    }
+}
+
+fn broken(value: &Value<'_>, error: &TemplateError, known: Known) -> Wrong {
+    let diagnostic = match error {
+        TemplateError::Open { at } => value
+            .wrong("has a placeholder without an end", "")
+            .at(value.place_within(*at..*at + 1, "this brace is never closed"))
+            .help("for a brace that is no placeholder write `{{`"),
+        TemplateError::Unknown { name, at } => {
+            let words = known.words();
+            let near = suggest::closest(name, words.iter().map(|word| word.trim_matches(['{', '}'])));
+            let label = near.map_or_else(String::new, |near| format!("did you mean `{{{near}}}`?"));
+            value
+                .wrong(&format!("has an unknown placeholder `{{{name}}}`"), "")
+                .at(value.place_within(*at..*at + name.len() + 2, label))
+                .help(format!("what can be used here: {}", suggest::list(words)))
+                .help("for braces that are no placeholder write `{{` and `}}`")
+        }
+    };
+    value.fail_with(diagnostic)
+}

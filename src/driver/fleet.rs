@@ -1,0 +1,182 @@
+//! The real fleet: sessions to its hosts, the balancers behind some of them, and what each action means there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::World;
+use super::cargo::Cargo;
+use crate::artifact::Archive;
+use crate::balancer::Balancers;
+use crate::model::{
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, Size, StepResult, View,
+};
+use crate::plan::Action;
+use crate::remote::{Purpose, Site, judge, look, read_facts};
+use crate::transport::{ConnectError, ExecError, Progress, Session, Transport};
+
+/// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
+const LOOK_SLACK: Duration = Duration::from_secs(20);
+
+/// How often a step is tried again when the line broke before its answer came, and the waits before.
+///
+/// Repeating looks again: each action does only what does not hold yet. The session connects anew by itself; a host that
+/// reboots is back by the third try or takes a person.
+const SETTLE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+
+/// Hosts that can be acted on.
+pub struct Fleet<T: Transport> {
+    inventory: Arc<Inventory>,
+    recipe: Arc<Recipe>,
+    sessions: BTreeMap<HostName, Arc<T::Session>>,
+    unreachable: BTreeMap<HostName, ConnectError>,
+    balancers: Balancers<T::Session>,
+    cargo: Cargo,
+}
+
+impl<T: Transport> Fleet<T> {
+    /// Opens a session to each of `hosts`, all at once. Hosts that can't be reached are remembered, not an error.
+    pub async fn connect(transport: &T, inventory: Arc<Inventory>, recipe: Arc<Recipe>, hosts: &[&Host]) -> Self {
+        let sessions = join_all(hosts.iter().map(|host| async { (&host.name, transport.connect(host).await) })).await;
+        let mut reached = BTreeMap::new();
+        let mut unreachable = BTreeMap::new();
+        for (name, session) in sessions {
+            match session {
+                Ok(session) => drop(reached.insert(name.clone(), Arc::new(session))),
+                Err(error) => drop(unreachable.insert(name.clone(), error)),
+            }
+        }
+        let balancers = Balancers::new(&inventory, |host| reached.get(host).cloned());
+        Self { inventory, recipe, sessions: reached, unreachable, balancers, cargo: Cargo::default() }
+    }
+
+    /// The archive to send to hosts that do not have it.
+    pub fn carry(&mut self, archive: Option<Archive>) {
+        self.cargo = Cargo::of(archive);
+    }
+
+    /// The sources of the fleet's scripts.
+    #[must_use]
+    pub fn site(&self) -> Site<'_> {
+        Site { inventory: &self.inventory, recipe: &self.recipe }
+    }
+
+    /// Why a host could not be reached.
+    #[must_use]
+    pub fn unreachable(&self, host: &HostName) -> Option<&ConnectError> {
+        self.unreachable.get(host)
+    }
+
+    /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
+    pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
+        let facts = join_all(hosts.iter().map(|host| self.look_at(host, purpose, coming)));
+        let (facts, balancers) = futures::join!(facts, self.balancers.observe());
+        Observation { hosts: hosts.iter().map(|host| host.name.clone()).zip(facts).collect(), balancers }
+    }
+
+    async fn look_at(&self, host: &Host, purpose: Purpose, coming: Option<(&Release, Size)>) -> HostFacts {
+        let unreachable = |why: String| HostFacts { reach: Reach::Unreachable(why), ..HostFacts::default() };
+        let Some(session) = self.sessions.get(&host.name) else {
+            let why = self.unreachable.get(&host.name).map_or_else(|| "not connected".to_owned(), ToString::to_string);
+            return unreachable(why);
+        };
+        let (archive, size) =
+            coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
+        let script = look(&self.site(), host, purpose, archive, size);
+        match session.run(&script, self.recipe.health.timeout + LOOK_SLACK, &Progress::unheard()).await {
+            Ok(output) => read_facts(&output),
+            Err(error) => unreachable(error.to_string()),
+        }
+    }
+
+    /// Ends all sessions. Nothing of ours is left on this machine after that.
+    pub async fn close(self) {
+        drop(self.balancers);
+        let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
+        join_all(sessions.map(Session::close)).await;
+    }
+
+    async fn run(&self, host: &Host, action: &Action, limit: Duration, progress: &Progress) -> StepResult {
+        let Some(session) = self.sessions.get(&host.name) else {
+            return StepResult::Unknown(Failure::new("there is no connection to it"));
+        };
+        match action {
+            Action::Upload { release } => match self.cargo.parcel(&self.site(), host, release).await {
+                Ok(parcel) => judge(settled(action, || session.upload(&parcel, limit, progress)).await),
+                Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
+            },
+            _ => match self.site().script(host, action) {
+                Some(script) => judge(settled(action, || session.run(&script, limit, progress)).await),
+                None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
+            },
+        }
+    }
+}
+
+/// Repeats what was cut off, until there is an answer or it is clear that there will be none. A task may do anything, so it is
+/// never repeated.
+async fn settled<F>(action: &Action, run: impl Fn() -> F) -> Result<crate::transport::Output, ExecError>
+where
+    F: Future<Output = Result<crate::transport::Output, ExecError>>,
+{
+    let mut answer = run().await;
+    if matches!(action, Action::Task { .. }) {
+        return answer;
+    }
+    for wait in SETTLE {
+        if !matches!(answer, Err(ExecError::Lost(_))) {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        answer = run().await;
+    }
+    answer
+}
+
+impl<T: Transport> World for Fleet<T> {
+    async fn perform(&self, host: &HostName, action: &Action, limit: Duration, progress: Progress) -> StepResult {
+        let Some(host) = self.inventory.host(host) else {
+            return StepResult::Failed(Failure::new("it is not in the inventory"));
+        };
+        let done = match action {
+            Action::Drain => {
+                self.balancers.drain(host, self.recipe.drain, &progress).await.map(|done| done.to_string())
+            }
+            Action::Enable { until } => {
+                self.balancers.enable(host, *until, limit, &progress).await.map(|()| String::new())
+            }
+            Action::Watch => {
+                self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
+            }
+            _ => return self.run(host, action, limit, &progress).await,
+        };
+        match done {
+            Ok(note) => StepResult::Ok(note),
+            Err(error) => StepResult::Failed(Failure { help: error.help(), ..Failure::new(error.to_string()) }),
+        }
+    }
+
+    async fn look(&self) -> Result<View, String> {
+        let fleet: Vec<&Host> = self.inventory.with_role(&self.recipe.app.role).collect();
+        if fleet.iter().all(|host| self.inventory.balancers_of(host).next().is_some()) {
+            return self.balancers.serving().await.map_err(|error| error.to_string());
+        }
+        // Without a balancer, whoever is healthy serves.
+        Ok(self.observe(&fleet, Purpose::Status, None).await.view(&self.inventory, &self.recipe))
+    }
+
+    async fn bake(&self, hosts: &[HostName], duration: Duration) -> StepResult {
+        let hosts = hosts.iter().filter_map(|name| self.inventory.host(name));
+        let watched = hosts.filter(|host| self.inventory.balancers_of(host).next().is_some());
+        let reports = watched.map(|host| async move { (host, self.balancers.watch(host, duration).await) });
+        let (_, reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
+        match reports.into_iter().find_map(|(host, report)| report.err().map(|error| (host, error))) {
+            None => StepResult::Ok(String::new()),
+            Some((host, error)) => {
+                StepResult::Failed(Failure { help: error.help(), ..Failure::new(format!("{}: {error}", host.name)) })
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a run leaves the fleet, judged by what is and not by what was done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{End, HostEnd, LaneEnd, Outcome, Scheduler};
+use crate::model::{HostName, ReleaseId};
+use crate::plan::{Phase, Plan};
+
+/// What the fleet looked like before and after, as far as an outcome needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aftermath {
+    /// The hosts that served before.
+    pub served: BTreeSet<HostName>,
+    /// The hosts that serve now.
+    pub serving: BTreeSet<HostName>,
+    /// What each host's processes run now; a host that is not here could not be asked.
+    pub running: BTreeMap<HostName, Option<ReleaseId>>,
+}
+
+impl Outcome {
+    /// Judges a run of `plan` on `hosts` by the fleet's final state.
+    #[must_use]
+    pub fn judge(plan: &Plan, scheduler: &Scheduler, hosts: &[HostName], after: &Aftermath) -> Self {
+        let ends: Vec<(HostName, Phase, LaneEnd, String)> = scheduler
+            .ends()
+            .map(|(at, end)| {
+                let wave = &plan.waves[at.wave];
+                let lane = &wave.lanes[at.lane];
+                let verb = match &end {
+                    LaneEnd::Restored { step, .. } | LaneEnd::Broken { step, .. } => {
+                        lane.steps[*step].action.to_string()
+                    }
+                    LaneEnd::Done | LaneEnd::Untouched => String::new(),
+                };
+                (lane.host.clone(), wave.phase, end, verb)
+            })
+            .collect();
+        let states: BTreeMap<HostName, HostEnd> =
+            hosts.iter().map(|host| (host.clone(), host_end(host, plan, &ends, after))).collect();
+        let mut failures = Vec::new();
+        for (host, phase, end, verb) in &ends {
+            match end {
+                LaneEnd::Broken { failure, undo, trouble, .. } => {
+                    failures.push((0, host, format!("undo ({undo})"), trouble.clone()));
+                    failures.push((1, host, verb.clone(), failure.clone()));
+                }
+                LaneEnd::Restored { failure, .. } => {
+                    failures.push((if *phase == Phase::Failed { 3 } else { 2 }, host, verb.clone(), failure.clone()));
+                }
+                LaneEnd::Done | LaneEnd::Untouched => {}
+            }
+        }
+        failures.sort_by_key(|(rank, ..)| *rank);
+        let failed = !failures.is_empty() || scheduler.reason().is_some();
+        Self {
+            end: end(plan, scheduler.cancelled(), failed, &states),
+            hosts: states,
+            failures: failures.into_iter().map(|(_, host, verb, failure)| (host.clone(), verb, failure)).collect(),
+            notes: scheduler.reason().map(str::to_owned).into_iter().collect(),
+        }
+    }
+}
+
+/// The code is chosen here, once, from where the hosts are and not from how they got there.
+fn end(plan: &Plan, cancelled: bool, failed: bool, hosts: &BTreeMap<HostName, HostEnd>) -> End {
+    let released = hosts.values().filter(|host| host.release.as_ref() == Some(&plan.release.id)).count();
+    if hosts.values().any(|host| host.trouble) {
+        End::NeedsPerson
+    } else if released == hosts.len() {
+        // All of them run it, yet something after that failed: only a person knows whether that matters.
+        if failed { End::NeedsPerson } else { End::Done }
+    } else if cancelled {
+        End::Cancelled
+    } else if released == 0 {
+        End::RolledBack
+    } else {
+        End::Mixed
+    }
+}
+
+fn host_end(host: &HostName, plan: &Plan, ends: &[(HostName, Phase, LaneEnd, String)], after: &Aftermath) -> HostEnd {
+    let mine = || ends.iter().filter(|(name, ..)| name == host);
+    let switched = mine().filter(|(_, phase, ..)| *phase == Phase::Switch).map(|(_, _, end, _)| end).next();
+    let broken = mine().any(|(_, _, end, _)| matches!(end, LaneEnd::Broken { .. }));
+    let serving = after.serving.contains(host);
+    let lost = !after.running.contains_key(host);
+    let release = after.running.get(host).cloned().flatten();
+    let note = match switched {
+        _ if lost => "could not be asked",
+        Some(LaneEnd::Done) if release.as_ref() == Some(&plan.release.id) => "released",
+        Some(LaneEnd::Done) => "changed since it was released",
+        Some(LaneEnd::Restored { .. }) => "put back",
+        Some(LaneEnd::Broken { .. }) => "could not be put back",
+        Some(LaneEnd::Untouched) => "not touched",
+        None if release.as_ref() == Some(&plan.release.id) => "ran it before",
+        None => "not touched",
+    };
+    HostEnd {
+        release,
+        serving,
+        note: note.to_owned(),
+        trouble: broken || lost || (after.served.contains(host) && !serving),
+    }
+}

@@ -1,0 +1,127 @@
+//! A look at a host: the script and what its answer says.
+
+use super::answer::words;
+use super::{LEAST_FREE_KB, Site};
+use crate::model::{
+    Fingerprint, Host, HostFacts, Instance, InstanceFacts, Placeholder, Problem, Reach, Release, Size, Source, Template,
+};
+use crate::transport::{Output, Script, word};
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To know what runs.
+    Status,
+    /// To know, besides, what stands in the way of a deploy.
+    Deploy,
+}
+
+/// The script that looks at `host`. `archive` is what a deploy would send or fetch, and its size.
+#[must_use]
+pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, archive: Option<&Fingerprint>, size: Size) -> Script {
+    let recipe = site.recipe;
+    let least = size.bytes.div_ceil(1024).max(LEAST_FREE_KB);
+    site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances)
+        .with("PURPOSE", if purpose == Purpose::Deploy { "deploy" } else { "status" })
+        .with("DIGEST", archive.map(Fingerprint::as_str).unwrap_or_default())
+        .with_lines("LINKED_FILES", &recipe.release.linked_files)
+        .with_lines("SUDO", sudo_commands(site, host))
+        .with_lines("TOOLS", tools(&recipe.release.source))
+        .with("NEED_KB", least.to_string())
+        .with("NEED_INODES", (size.entries + 16).to_string())
+}
+
+/// What a host must have for a deploy, beyond what POSIX demands.
+fn tools(source: &Source) -> Vec<&'static str> {
+    let mut tools = vec!["curl", "tar", "awk"];
+    match source {
+        Source::Git { .. } => tools.push("git"),
+        Source::Directory(_) | Source::Archive(_) | Source::Url { .. } => tools.push("sha256sum"),
+    }
+    let name = match source {
+        Source::Archive(path) => path.to_string_lossy().into_owned(),
+        Source::Url { url, .. } => url.clone(),
+        Source::Git { .. } | Source::Directory(_) => return tools,
+    };
+    match super::format_of(&name) {
+        Some("zst") => tools.push("zstd"),
+        Some("xz") => tools.push("xz"),
+        Some("bz2") => tools.push("bzip2"),
+        _ => {}
+    }
+    tools
+}
+
+/// The arguments of the recipe's commands that begin with `sudo`, quoted, for `sudo -l` to judge.
+fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
+    let app = &site.recipe.app;
+    app.instances.iter().filter_map(|instance| sudo_command(site, host, &app.restart, *instance)).collect()
+}
+
+fn sudo_command(site: &Site<'_>, host: &Host, template: &Template, instance: Instance) -> Option<String> {
+    let scope = crate::model::Scope { instance: Some(instance), ..site.scope(host) };
+    let text = template.render(|placeholder: &Placeholder| word(&scope.value(placeholder)));
+    let first = text.split([';', '|', '&', '\n', '<', '>']).next()?;
+    let words = shlex::split(first)?;
+    let (sudo, rest) = words.split_first()?;
+    if sudo != "sudo" && !sudo.ends_with("/sudo") {
+        return None;
+    }
+    let command: Vec<String> = rest.iter().skip_while(|one| one.starts_with('-')).map(|one| word(one)).collect();
+    (!command.is_empty()).then(|| command.join(" "))
+}
+
+/// Reads the answer of the script.
+#[must_use]
+pub fn read_facts(output: &Output) -> HostFacts {
+    let text = &output.stdout;
+    if output.code != 0 {
+        let why = words(text, "fail").next().map_or_else(|| output.stderr.trim().to_owned(), str::to_owned);
+        return HostFacts {
+            reach: Reach::Unreachable(format!("the look at it failed: {why}")),
+            ..HostFacts::default()
+        };
+    }
+    HostFacts {
+        reach: Reach::Reached,
+        current: words(text, "current").next().and_then(|id| id.parse().ok()),
+        releases: words(text, "release").filter_map(release).collect(),
+        instances: words(text, "instance").filter_map(instance).collect(),
+        archive_cached: text.lines().any(|line| line == "cached"),
+        problems: words(text, "problem").map(problem).collect(),
+    }
+    .sorted()
+}
+
+fn release(line: &str) -> Option<Release> {
+    let mut parts = line.splitn(3, ' ');
+    Some(Release {
+        id: parts.next()?.parse().ok()?,
+        fingerprint: parts.next()?.parse().ok()?,
+        origin: parts.next().unwrap_or_default().to_owned(),
+    })
+}
+
+/// `PORT RELEASES HEALTHY`; more than one release on a port is no answer to "which release runs".
+fn instance(line: &str) -> Option<InstanceFacts> {
+    let mut parts = line.split(' ');
+    Some(InstanceFacts {
+        instance: Instance(parts.next()?.parse().ok()?),
+        running: parts.next()?.parse().ok(),
+        healthy: parts.next()? == "yes",
+    })
+}
+
+fn problem(line: &str) -> Problem {
+    let (what, help) = line.split_once('\t').unwrap_or((line, ""));
+    Problem { what: what.to_owned(), help: (!help.is_empty()).then(|| help.to_owned()) }
+}
+
+impl HostFacts {
+    /// Instances answer in any order; people and plans want one.
+    fn sorted(mut self) -> Self {
+        self.instances.sort_by_key(|one| one.instance);
+        self.releases.sort_by(|one, other| one.id.cmp(&other.id));
+        self
+    }
+}

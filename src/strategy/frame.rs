@@ -1,0 +1,96 @@
+//! What every deploy has around its strategy: staging and tasks before, tasks and tidying after.
+
+use super::{Limits, PlanError, PlanInput, steps};
+use crate::model::{Host, Moment, ReleaseId, Source, Task};
+use crate::plan::{Action, Gate, Lane, Phase, Plan, Step, Wave};
+
+/// How many hosts fetch, unpack or tidy at once. The way to the hosts has its own limits; this one is for what
+/// is behind it: a git server, an artifact store.
+const STAGING_AT_ONCE: usize = 50;
+
+/// The whole plan, around the waves of the strategy.
+pub(super) fn plan(
+    input: &PlanInput<'_>,
+    limits: &Limits,
+    picked: &[&Host],
+    current: &[&Host],
+    switch: Vec<Wave>,
+) -> Result<Plan, PlanError> {
+    let mut replaces: Vec<ReleaseId> =
+        picked.iter().filter_map(|host| input.facts(&host.name).current).filter(|id| *id != input.release.id).collect();
+    replaces.sort();
+    replaces.dedup();
+    let mut waves = Vec::new();
+    if current.len() < picked.len() {
+        waves.extend(tasks(input, picked, Moment::Started));
+        waves.extend(stage(input, picked)?);
+        waves.extend(tasks(input, picked, Moment::Updated));
+        waves.extend(switch);
+        waves.extend(tasks(input, picked, Moment::Published));
+        waves.push(confirm(input, picked));
+        waves.extend(tasks(input, picked, Moment::Finished));
+        waves.extend(tasks(input, picked, Moment::Failed));
+    }
+    Ok(Plan {
+        environment: input.inventory.environment.clone(),
+        recipe: input.recipe.name.clone(),
+        strategy: input.options.strategy,
+        release: input.release.clone(),
+        replaces,
+        fleet: input.inventory.with_role(&input.recipe.app.role).map(|host| host.name.clone()).collect(),
+        max_failures: limits.max_failures,
+        waves,
+    })
+}
+
+/// Puts the release on every host that does not have it.
+fn stage(input: &PlanInput<'_>, picked: &[&Host]) -> Result<Option<Wave>, PlanError> {
+    let has_it = |host: &&&Host| input.facts(&host.name).releases.iter().any(|one| one.id == input.release.id);
+    let (there, missing): (Vec<&Host>, Vec<&Host>) = picked.iter().partition(has_it);
+    if !there.is_empty() && !missing.is_empty() {
+        // Some hosts know the id, so it is an old release: the source may long be another one.
+        let hosts = missing.iter().map(|host| host.name.to_string()).collect();
+        return Err(PlanError::NotThere { release: input.release.id.clone(), hosts });
+    }
+    let sent = matches!(input.recipe.release.source, Source::Directory(_) | Source::Archive(_));
+    let lane = |host: &&Host| {
+        let upload = sent && !input.facts(&host.name).archive_cached;
+        let upload = upload.then(|| steps::upload(input.release));
+        Lane { host: host.name.clone(), steps: upload.into_iter().chain([steps::stage(input.release)]).collect() }
+    };
+    let lanes: Vec<Lane> = missing.iter().map(lane).collect();
+    Ok((!lanes.is_empty()).then(|| wave("stage", Phase::Prepare, lanes)))
+}
+
+/// Reads back and tidies on every host that the deploy is about.
+fn confirm(input: &PlanInput<'_>, picked: &[&Host]) -> Wave {
+    let lane = |host: &&Host| Lane { host: host.name.clone(), steps: vec![steps::confirm(input)] };
+    wave("confirm", Phase::Finish, picked.iter().map(lane).collect())
+}
+
+/// A wave for each task at `moment`: tasks run one after another, each on all its hosts at once.
+fn tasks<'a>(input: &'a PlanInput<'a>, picked: &'a [&'a Host], moment: Moment) -> impl Iterator<Item = Wave> + 'a {
+    input.recipe.tasks_at(moment).filter_map(move |task| {
+        let lanes = task_lanes(input, picked, task);
+        let phase = if moment == Moment::Failed { Phase::Failed } else { Phase::Task };
+        (!lanes.is_empty()).then(|| wave(&format!("task {}", task.name), phase, lanes))
+    })
+}
+
+/// Where a task runs: on the picked hosts of its role, which may be another one than the app's; or on the first of them.
+fn task_lanes(input: &PlanInput<'_>, picked: &[&Host], task: &Task) -> Vec<Lane> {
+    let app = &input.recipe.app.role;
+    let hosts = input
+        .inventory
+        .with_role(&task.role)
+        .filter(|host| !host.roles.contains(app) || picked.iter().any(|one| one.name == host.name));
+    let lane = |host: &Host| {
+        let action = Action::Task { name: task.name.clone(), release: input.release.id.clone() };
+        Lane { host: host.name.clone(), steps: vec![Step { action, undo: vec![], timeout: task.timeout }] }
+    };
+    hosts.take(if task.once { 1 } else { usize::MAX }).map(lane).collect()
+}
+
+fn wave(name: &str, phase: Phase, lanes: Vec<Lane>) -> Wave {
+    Wave { name: name.to_owned(), phase, max_in_flight: STAGING_AT_ONCE, min_serving: None, gate: Gate::Open, lanes }
+}

@@ -1,0 +1,134 @@
+//! Strategies: how a release goes over the fleet. Pure functions from what is known to a plan.
+
+mod frame;
+mod limits;
+mod rolling;
+mod steps;
+
+use crate::model::{
+    Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, SelectorError, StrategyName,
+};
+use crate::plan::{Plan, Wave};
+
+use limits::Limits;
+
+/// All that a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    /// The environment.
+    pub inventory: &'a Inventory,
+    /// How the app is shipped.
+    pub recipe: &'a Recipe,
+    /// What is to run.
+    pub release: &'a Release,
+    /// What a look at the fleet showed.
+    pub observed: &'a Observation,
+    /// What the command line says.
+    pub options: &'a Options,
+}
+
+/// Decides how hosts change over. What comes before and after (staging, tasks, tidying) is the same for all.
+pub trait Strategy: Sync {
+    /// The waves in which `hosts` change to the release.
+    fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError>;
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A selector that fits no host.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// Selectors that leave no host of the app.
+    #[error("`--only` and `--except` leave no host with role `{role}`")]
+    NoHosts {
+        /// The app's role.
+        role: String,
+    },
+    /// Taking one host out would break the floor.
+    #[error(
+        "{serving} of {fleet} hosts serve, and taking one out would leave less than `min-serving` demands ({floor})"
+    )]
+    Floor {
+        /// How many serve now.
+        serving: usize,
+        /// How many there are.
+        fleet: usize,
+        /// How many must serve.
+        floor: usize,
+    },
+    /// An older release that is to run again, but is not there.
+    #[error("release {release} is not on {}", hosts.join(", "))]
+    NotThere {
+        /// Which.
+        release: ReleaseId,
+        /// Where it is missing.
+        hosts: Vec<String>,
+    },
+}
+
+impl PlanError {
+    /// The way out.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::Selector(_) | Self::NoHosts { .. } => {
+                "`shipit hosts ENV` lists the hosts with their roles and labels".to_owned()
+            }
+            Self::Floor { .. } => "mend the hosts that do not serve (`shipit status ENV` shows them), or lower \
+                 `min-serving` if fewer will do"
+                .to_owned(),
+            Self::NotThere { .. } => {
+                "`shipit status ENV` shows which releases the hosts have; deploy from the source instead".to_owned()
+            }
+        }
+    }
+}
+
+impl<'a> PlanInput<'a> {
+    /// What was seen on `host`; a host that was not looked at has shown nothing.
+    #[must_use]
+    pub fn facts(&self, host: &HostName) -> HostFacts {
+        self.observed.hosts.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Whether `host` runs the release and serves, so that there is nothing to do.
+    #[must_use]
+    pub fn is_current(&self, host: &Host) -> bool {
+        let facts = self.facts(&host.name);
+        facts.current.as_ref() == Some(&self.release.id)
+            && facts.running() == Some(&self.release.id)
+            && facts.healthy()
+            && self.observed.view(self.inventory, self.recipe).serving.contains(&host.name)
+    }
+}
+
+/// The strategy called `name`.
+fn named(name: StrategyName) -> &'static dyn Strategy {
+    match name {
+        StrategyName::Rolling => &rolling::Rolling,
+    }
+}
+
+/// The hosts of the app that a deploy with `options` is about, in the inventory's order.
+pub fn picked<'a>(inventory: &'a Inventory, recipe: &Recipe, options: &Options) -> Result<Vec<&'a Host>, PlanError> {
+    for selector in [&options.only, &options.except].into_iter().flatten() {
+        selector.check(&inventory.hosts)?;
+    }
+    let wanted = |host: &&Host| {
+        options.only.as_ref().is_none_or(|only| only.picks(host))
+            && !options.except.as_ref().is_some_and(|except| except.picks(host))
+    };
+    let role = &recipe.app.role;
+    let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| host.roles.contains(role)).filter(wanted).collect();
+    if hosts.is_empty() { Err(PlanError::NoHosts { role: role.to_string() }) } else { Ok(hosts) }
+}
+
+/// Makes the plan of a deploy.
+pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
+    let chosen = picked(input.inventory, input.recipe, input.options)?;
+    let limits = Limits::resolve(input);
+    let (current, behind): (Vec<&Host>, Vec<&Host>) = chosen.iter().copied().partition(|host| input.is_current(host));
+    let switch = named(input.options.strategy).waves(input, &limits, &behind)?;
+    frame::plan(input, &limits, &chosen, &current, switch)
+}

@@ -1,0 +1,101 @@
+//! The steps that strategies are made of, each with its undo and its time limit.
+
+use std::time::Duration;
+
+use super::PlanInput;
+use crate::model::{Host, Instance, Release, ReleaseId, Until};
+use crate::plan::{Action, Step};
+
+/// What a call to a host or a balancer may take beyond the wait that is its purpose: a slow login shell, a busy machine,
+/// one reconnect of a broken line.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// Unpacking, linking and, for git, fetching. The first mirror of a large repository takes minutes.
+const STAGE: Duration = Duration::from_secs(15 * 60);
+
+/// An archive at the speed of a bad line: 1 GB at 10 Mb/s.
+const UPLOAD: Duration = Duration::from_secs(15 * 60);
+
+/// How long balancers may take to see a healthy server: their check interval times its `rise`, generously.
+const ADMIT: Duration = Duration::from_secs(60);
+
+/// Sends the archive to the host.
+pub(super) fn upload(release: &Release) -> Step {
+    Step { action: Action::Upload { release: release.clone() }, undo: vec![], timeout: UPLOAD }
+}
+
+/// Makes the release's directory. A half-made one is swept by the next deploy, so there is nothing to undo.
+pub(super) fn stage(release: &Release) -> Step {
+    Step { action: Action::Stage { release: release.clone() }, undo: vec![], timeout: STAGE }
+}
+
+/// Takes the host out of its balancers; its undo puts it back as it was.
+pub(super) fn drain(input: &PlanInput<'_>, host: &Host) -> Step {
+    let served = input.observed.view(input.inventory, input.recipe).serving.contains(&host.name);
+    let until = if served { Until::Up } else { Until::Ready };
+    Step {
+        action: Action::Drain,
+        undo: vec![Action::Enable { until }],
+        // Twice: a reload of the balancer in between begins the wait anew.
+        timeout: input.recipe.drain.timeout * 2 + SLACK,
+    }
+}
+
+/// Switches `current` and restarts the instances; its undo brings the release that `current` named back to life.
+pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> Step {
+    let instances = instances.to_vec();
+    let before = input.facts(&host.name).current;
+    let mut undo = vec![Action::Activate { release: before.clone(), instances: instances.clone() }];
+    if let Some(release) = before {
+        undo.push(Action::Health { release, instances: instances.clone() });
+        undo.extend(warm_action(input, &instances));
+    }
+    let count = u32::try_from(instances.len()).unwrap_or(u32::MAX);
+    Step {
+        action: Action::Activate { release: Some(input.release.id.clone()), instances },
+        undo,
+        timeout: input.recipe.app.restart_timeout.saturating_mul(count) + SLACK,
+    }
+}
+
+/// Waits until the instances are healthy and of the release.
+pub(super) fn health(input: &PlanInput<'_>, release: &ReleaseId, instances: &[Instance]) -> Step {
+    let health = &input.recipe.health;
+    Step {
+        action: Action::Health { release: release.clone(), instances: instances.to_vec() },
+        undo: vec![],
+        timeout: health.deadline + health.timeout + SLACK,
+    }
+}
+
+/// Warms the instances, if the recipe says how.
+pub(super) fn warm(input: &PlanInput<'_>, instances: &[Instance]) -> Option<Step> {
+    let warm = &input.recipe.warm;
+    let requests = warm.requests.saturating_mul(u32::try_from(warm.urls.len()).unwrap_or(u32::MAX));
+    warm_action(input, instances).map(|action| Step {
+        action,
+        undo: vec![],
+        timeout: warm.timeout.saturating_mul(requests) + SLACK,
+    })
+}
+
+fn warm_action(input: &PlanInput<'_>, instances: &[Instance]) -> Option<Action> {
+    (!input.recipe.warm.urls.is_empty()).then(|| Action::Warm { instances: instances.to_vec() })
+}
+
+/// Gives the host traffic; its undo takes it out again, before anything else is undone.
+pub(super) fn enable() -> Step {
+    Step { action: Action::Enable { until: Until::Up }, undo: vec![Action::Drain], timeout: ADMIT + SLACK }
+}
+
+/// Watches what the balancers count for the host.
+pub(super) fn watch(input: &PlanInput<'_>) -> Step {
+    Step { action: Action::Watch, undo: vec![], timeout: input.recipe.watch.duration + SLACK }
+}
+
+/// Reads back, marks as confirmed, prunes.
+pub(super) fn confirm(input: &PlanInput<'_>) -> Step {
+    let action = Action::Confirm { release: input.release.clone(), keep: input.recipe.release.keep };
+    // Removing old releases of many files is slow on a cold disk.
+    Step { action, undo: vec![], timeout: STAGE }
+}

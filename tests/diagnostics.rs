@@ -1,0 +1,136 @@
+//! What users are told about wrong files: each directory of `tests/diagnostics` is a case.
+//!
+//! `inventory.toml` and `recipe.toml` become `inventories/production.toml` and `recipes/web.toml` of a project; one that
+//! is missing is taken from `_good`. Whatever else a case holds (but `expected.txt`) is copied beside them. A case with
+//! a directory `project` is that project and nothing else; a file `environment` holds the name to load instead of
+//! `production`. `expected.txt` is all that is printed; `UPDATE=1 cargo test --test diagnostics` writes it anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::{env, io};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use shipit::config;
+
+fn main() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut trials: Vec<_> = entries(&cases)
+        .filter(|case| !name(case).starts_with('_'))
+        .map(|case| Trial::test(name(&case), move || check(&case)))
+        .collect();
+    trials.push(Trial::test("_damaged_files_never_panic", damaged_files_never_panic));
+    trials.push(Trial::test("_an_annotation_is_one_line_with_its_place", annotations_are_one_line));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn check(case: &Path) -> Result<(), Failed> {
+    let project = tempfile::tempdir()?;
+    set_up(case, project.path())?;
+    let environment = fs::read_to_string(case.join("environment")).unwrap_or_else(|_| "production".to_owned());
+    let printed = match config::load(project.path(), environment.trim_end()) {
+        Ok(_) => "no errors\n".to_owned(),
+        Err(errors) => format!("{errors}\n"),
+    };
+    // Paths are shown as they were given, which here is below a directory with a random name.
+    let root = fs::canonicalize(project.path())?;
+    let printed = printed.replace(&format!("{}/", root.display()), "").replace(&root.display().to_string(), "/project");
+    let expected = case.join("expected.txt");
+    if env::var_os("UPDATE").is_some() {
+        return Ok(fs::write(expected, printed)?);
+    }
+    let wanted = fs::read_to_string(&expected).unwrap_or_default();
+    if printed == wanted {
+        return Ok(());
+    }
+    Err(format!("{} differs.\n\n--- expected\n{wanted}\n+++ printed\n{printed}", expected.display()).into())
+}
+
+/// Makes the project of `case` in `project`.
+fn set_up(case: &Path, project: &Path) -> io::Result<()> {
+    if case.join("project").is_dir() {
+        return copy(&case.join("project"), project);
+    }
+    let good = case.with_file_name("_good");
+    for (file, place) in [("inventory.toml", "inventories/production.toml"), ("recipe.toml", "recipes/web.toml")] {
+        let own = case.join(file);
+        let place = project.join(place);
+        fs::create_dir_all(place.parent().expect("it has a folder"))?;
+        fs::copy(if own.exists() { own } else { good.join(file) }, place)?;
+    }
+    for entry in entries(case) {
+        match name(&entry).as_str() {
+            "inventory.toml" | "recipe.toml" | "expected.txt" | "environment" => {}
+            other => copy(&entry, &project.join(other))?,
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    entries(from).try_for_each(|entry| copy(&entry, &to.join(name(&entry))))
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Cuts and damages the fullest good files at every byte.
+fn damaged_files_never_panic() -> Result<(), Failed> {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/accepts-everything-there-is");
+    let project = tempfile::tempdir()?;
+    set_up(&case, project.path())?;
+    for file in ["inventories/production.toml", "recipes/web.toml"] {
+        let file = project.path().join(file);
+        let good = fs::read(&file)?;
+        let load = |bytes: &[u8]| -> io::Result<()> {
+            fs::write(&file, bytes)?;
+            if let Err(errors) = config::load(project.path(), "production") {
+                assert!(errors.count() > 0 && !errors.to_string().is_empty() && !errors.coloured().is_empty());
+                errors.iter().for_each(|error| drop(error.annotation()));
+            }
+            Ok(())
+        };
+        for at in 0..good.len() {
+            load(&good[..at])?;
+            for odd in [b'"', b'\'', b'[', b'{', b'}', b'\n', b'=', b'.', b'-', b'0', b'\0', 0xff, 0xc3] {
+                let mut bad = good.clone();
+                bad[at] = odd;
+                load(&bad)?;
+            }
+            let mut short = good.clone();
+            short.remove(at);
+            load(&short)?;
+            let mut long = good.clone();
+            long.splice(at..at, "ä\u{202e}".bytes());
+            load(&long)?;
+        }
+        fs::write(&file, &good)?;
+    }
+    Ok(())
+}
+
+fn annotations_are_one_line() -> Result<(), Failed> {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/limits-min-serving-larger-than-the-fleet");
+    let project = tempfile::tempdir()?;
+    set_up(&case, project.path())?;
+    let errors = config::load(project.path(), "production").expect_err("the case is about an error");
+    let annotation = errors.iter().next().and_then(config::Diagnostic::annotation).ok_or("there is no annotation")?;
+    assert!(annotation.file.ends_with("inventories/production.toml"));
+    assert_eq!((annotation.line, annotation.column), (4, 15));
+    assert_eq!(
+        annotation.message,
+        "`limits.min-serving` is larger than the fleet; asks for 9 hosts, role `app` has 8; \
+         use a share such as `\"75%\"`, so that the limit follows the inventory"
+    );
+    Ok(())
+}

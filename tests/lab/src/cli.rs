@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use lab::error::{Error, Result};
+use lab::fleet::{Fleet, Spec};
+use lab::load::Load;
+use lab::{bench, demo, packages, scenario, span, suite};
+
+/// Fleets of real servers on this machine, to try shipit on.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a fleet and leave it standing.
+    Up(Spec),
+    /// End a fleet and remove its files.
+    Down {
+        /// The fleet's name.
+        #[arg(long, default_value = "lab")]
+        name: String,
+    },
+    /// Deploy under load, and say how many requests failed.
+    Demo(demo::Options),
+    /// Measure shipit against bare shell.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Play the scenarios of `tests/lab/scenarios` on real servers.
+    Scenarios(scenario::Options),
+    /// Run everything that CI runs.
+    Test,
+    /// Send requests without pause, and count what is lost.
+    Load(LoadArguments),
+    /// Have a balancer's haproxy read its configuration anew.
+    #[command(hide = true)]
+    Reload {
+        /// The balancer's host name.
+        balancer: String,
+        /// The fleet's name.
+        #[arg(long, default_value = "lab")]
+        name: String,
+    },
+    /// The app that fleets run; in the directory of its release.
+    #[command(hide = true)]
+    App {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Rolling deploys, one host at a time.
+    Rolling(bench::Options),
+}
+
+#[derive(clap::Args)]
+struct LoadArguments {
+    /// The fleet to send to.
+    #[arg(long, default_value = "lab")]
+    name: String,
+    /// Send to this address instead; may be given several times.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    target: Vec<SocketAddr>,
+    /// How long, such as `30s`.
+    #[arg(long = "for", value_parser = span::parse, default_value = "10s")]
+    lasting: Duration,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what the command line says.
+pub fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::Up(spec) => up(spec),
+        Command::Down { name } => standing(&name)?.down(),
+        Command::Demo(options) => demo::run(&options),
+        Command::Bench(Bench::Rolling(options)) => bench::rolling(&options),
+        Command::Scenarios(options) => scenario::run(&options),
+        Command::Test => suite::run(),
+        Command::Load(arguments) => load(arguments),
+        Command::Reload { balancer, name } => {
+            let fleet = standing(&name)?;
+            lab::fleet::haproxy::reload(&fleet.layout, &fleet.host(&balancer)?)
+        }
+        Command::App { listen } => lab::app::run(listen),
+    }
+}
+
+fn standing(name: &str) -> Result<Fleet> {
+    let none = || Error::Refused(format!("there is no fleet `{name}`; start one: cargo lab up --name {name}"));
+    Fleet::find(name)?.ok_or_else(none)
+}
+
+fn up(spec: Spec) -> Result<()> {
+    packages::install()?;
+    let fleet = Fleet::up(spec)?;
+    let project = fleet.layout.project();
+    println!(
+        "The fleet `{}` stands: {} hosts behind {} haproxy.",
+        fleet.spec.name,
+        fleet.web.len(),
+        fleet.balancers.len()
+    );
+    println!();
+    println!("  deploy    shipit -C {} deploy lab", project.display());
+    println!("  log in    ssh -F {} web1", fleet.layout.ssh_config().display());
+    println!("  look      curl http://{}/", fleet.frontends()[0]);
+    println!("  load      cargo lab load --name {}", fleet.spec.name);
+    println!("  change    {}/app/app.toml: how the next release behaves", project.display());
+    println!("  end       cargo lab down --name {}", fleet.spec.name);
+    fleet.leave();
+    Ok(())
+}
+
+fn load(arguments: LoadArguments) -> Result<()> {
+    let targets = if arguments.target.is_empty() { standing(&arguments.name)?.frontends() } else { arguments.target };
+    let load = Load::start(targets)?;
+    std::thread::sleep(arguments.lasting);
+    let report = load.stop()?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(|error| Error::Failed(error.to_string()))?);
+    } else {
+        print!("{report}");
+    }
+    if report.failed() > 0 {
+        return Err(Error::Failed(format!("{} of {} requests failed", report.failed(), report.sent())));
+    }
+    Ok(())
+}

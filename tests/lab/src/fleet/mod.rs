@@ -1,0 +1,239 @@
+//! A fleet: hosts with sshd, nginx and the app, and balancer hosts with haproxy in front of them.
+
+pub mod haproxy;
+mod host;
+mod layout;
+mod nginx;
+mod probe;
+mod project;
+mod residents;
+mod spec;
+pub mod sshd;
+mod standing;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::Behaviour;
+use crate::command;
+use crate::error::{Error, Result};
+use crate::parallel;
+use crate::wait;
+use crate::workspace;
+
+pub use host::{Host, Role};
+pub use layout::Layout;
+pub use probe::Instance;
+pub use residents::{Stranger, strangers};
+pub use spec::Spec;
+pub use standing::take_all_down;
+
+/// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
+const SCRIPTS: [(&str, &str); 2] = [("appctl", include_str!("appctl.sh")), ("nginxctl", include_str!("nginxctl.sh"))];
+
+/// A fleet that stands.
+///
+/// Dropping it takes it down, unless [`Fleet::leave`] was called: a test that panics leaves nothing behind.
+#[derive(Debug)]
+pub struct Fleet {
+    /// What it was to be.
+    pub spec: Spec,
+    /// Its files.
+    pub layout: Layout,
+    /// The x of its addresses, 127.x.0.0/16.
+    pub network: u8,
+    /// The hosts that run the app.
+    pub web: Vec<Host>,
+    /// The hosts that run haproxy.
+    pub balancers: Vec<Host>,
+    temporary: bool,
+}
+
+/// What a later command has to know about a fleet.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    network: u8,
+    spec: Spec,
+}
+
+impl Fleet {
+    /// Makes a fleet and waits until all of it answers.
+    pub fn up(spec: Spec) -> Result<Self> {
+        let layout = Layout::of(&spec.name)?;
+        if layout.root.exists() {
+            return Err(Error::Refused(format!(
+                "there is a fleet `{name}` in {root} already; take it down first: cargo lab down --name {name}",
+                name = spec.name,
+                root = layout.root.display(),
+            )));
+        }
+        let network = spec::free_network(&spec)?;
+        let fleet = Self::assemble(spec, layout, network);
+        standing::add(&fleet.layout);
+        fleet.build()?;
+        Ok(fleet)
+    }
+
+    /// Makes a fleet in place of one of the same name that an earlier, interrupted run may have left.
+    pub fn renew(spec: Spec) -> Result<Self> {
+        if let Some(old) = Self::find(&spec.name)? {
+            old.down()?;
+        }
+        Self::up(spec)
+    }
+
+    /// The fleet of this name, if it was made.
+    pub fn find(name: &str) -> Result<Option<Self>> {
+        let layout = Layout::of(name)?;
+        if !layout.root.exists() {
+            return Ok(None);
+        }
+        let path = layout.root.join("fleet.json");
+        let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        let record: Record = serde_json::from_str(&text).map_err(|error| Error::content(&path, &error))?;
+        let mut fleet = Self::assemble(record.spec, layout, record.network);
+        fleet.temporary = false;
+        Ok(Some(fleet))
+    }
+
+    fn assemble(spec: Spec, layout: Layout, network: u8) -> Self {
+        let hosts = layout.hosts();
+        let numbered = |role, count| (1..=count).map(|number| Host::numbered(role, number, network, &hosts)).collect();
+        let web = numbered(Role::Web, spec.hosts);
+        let balancers = numbered(Role::Balancer, spec.balancers);
+        Self { spec, layout, network, web, balancers, temporary: true }
+    }
+
+    fn build(&self) -> Result<()> {
+        let hosts = self.hosts();
+        self.layout.create(&hosts)?;
+        self.write_record()?;
+        self.install_programs()?;
+        for host in &self.web {
+            let path = host.directory.join("address");
+            fs::write(&path, format!("{}\n", host.address)).map_err(Error::file("write", &path))?;
+        }
+        sshd::introduce(&self.layout, &hosts, self.network)?;
+        project::write(self)?;
+        make_privilege_separation_directory()?;
+        parallel::each(&hosts, |host| self.start_host(host)).map(drop)
+    }
+
+    fn start_host(&self, host: &Host) -> Result<()> {
+        sshd::start(&self.layout, host)?;
+        match host.role {
+            Role::Web => nginx::start(&self.layout, host, &self.spec.ports())?,
+            Role::Balancer => haproxy::start(&self.layout, host, &self.web)?,
+        };
+        Ok(())
+    }
+
+    fn write_record(&self) -> Result<()> {
+        let path = self.layout.root.join("fleet.json");
+        let record = Record { network: self.network, spec: self.spec.clone() };
+        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, &error))?;
+        fs::write(&path, text).map_err(Error::file("write", &path))
+    }
+
+    /// The fleet keeps a link of its own to the lab's binary: a rebuild replaces the one in `target`.
+    fn install_programs(&self) -> Result<()> {
+        let (binary, installed) = (workspace::lab_binary()?, self.layout.bin("lab"));
+        fs::hard_link(&binary, &installed)
+            .or_else(|_| fs::copy(&binary, &installed).map(drop))
+            .map_err(Error::file("create", &installed))?;
+        for (name, script) in SCRIPTS {
+            let path = self.layout.bin(name);
+            fs::write(&path, script).map_err(Error::file("write", &path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Every host, the balancers last.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Host> {
+        self.web.iter().chain(&self.balancers).cloned().collect()
+    }
+
+    /// The host of this name.
+    pub fn host(&self, name: &str) -> Result<Host> {
+        let found = self.hosts().into_iter().find(|host| host.name == name);
+        found.ok_or_else(|| Error::Refused(format!("the fleet `{}` has no host `{name}`", self.spec.name)))
+    }
+
+    /// Where clients go: the frontend of each balancer.
+    #[must_use]
+    pub fn frontends(&self) -> Vec<SocketAddr> {
+        self.balancers.iter().map(Host::http).collect()
+    }
+
+    /// Waits until every balancer sees every server up.
+    pub fn await_servers_up(&self, within: Duration) -> Result<()> {
+        for balancer in &self.balancers {
+            let socket = self.layout.admin_socket(&balancer.name);
+            wait::until(&format!("{} sees every server up", balancer.name), within, None, || {
+                let servers = haproxy::servers(&socket).ok()?;
+                servers.iter().all(|server| server.status == "UP").then_some(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Changes the app in the project directory: what the next release will hold.
+    pub fn write_app(&self, behaviour: &Behaviour, version: &str) -> Result<()> {
+        project::write_app(self, behaviour, version)
+    }
+
+    /// Starts, stops or restarts an instance of the app.
+    pub fn appctl(&self, action: &str, host: &str, port: u16) -> Result<()> {
+        command::run(&self.layout.bin("appctl").to_string_lossy(), &[action, host, &port.to_string()]).map(drop)
+    }
+
+    /// Starts a host's sshd again, after it was stopped to make the host unreachable.
+    pub fn start_sshd(&self, host: &Host) -> Result<()> {
+        sshd::start(&self.layout, host).map(drop)
+    }
+
+    /// Lets it stand when this value goes; `cargo lab down` takes it down.
+    pub fn leave(mut self) {
+        self.temporary = false;
+        standing::remove(&self.layout);
+    }
+
+    /// Ends everything that runs in the fleet, and removes its files.
+    pub fn down(mut self) -> Result<()> {
+        self.temporary = false;
+        take_down(&self.layout)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if self.temporary
+            && let Err(error) = take_down(&self.layout)
+        {
+            eprintln!("lab: {error}");
+        }
+    }
+}
+
+fn take_down(layout: &Layout) -> Result<()> {
+    residents::end_all(layout)?;
+    layout.remove()?;
+    standing::remove(layout);
+    Ok(())
+}
+
+/// sshd started by root refuses to start without it; the package's service makes it, and that does not run here.
+fn make_privilege_separation_directory() -> Result<()> {
+    let path = Path::new("/run/sshd");
+    if rustix::process::getuid().is_root() && !path.exists() {
+        fs::create_dir(path).map_err(Error::file("create", path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What can be wrong with a fleet when shipit comes to it. Every fault is done to the real server.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::Deserialize;
+
+use crate::command;
+use crate::error::{Error, Result};
+use crate::fleet::{Fleet, haproxy, sshd};
+use crate::process::Process;
+use crate::wait;
+
+/// haproxy needs three failed checks, half a second apart.
+const DOWN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Enough for the old release, and soon full.
+const SMALL_DISK: &str = "size=256k,mode=755";
+
+/// What is wrong; each value is the names of the hosts that suffer it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Faults {
+    /// Nobody answers where the host's sshd was.
+    host_down: Vec<String>,
+    /// Its sshd shows another key than the one that is known.
+    host_key_changed: Vec<String>,
+    /// Not a block is free below its release root. Needs root.
+    disk_full: Vec<String>,
+    /// The app does not run there, and every balancer has noticed.
+    server_down: Vec<String>,
+    /// An operator has drained its server on every balancer.
+    server_drained_by_operator: Vec<String>,
+    /// No balancer knows its server.
+    server_unknown: Vec<String>,
+}
+
+impl Faults {
+    /// Why these faults cannot be set up on this machine.
+    pub fn impossible_here(&self) -> Option<String> {
+        let needs_root = !self.disk_full.is_empty() && !rustix::process::getuid().is_root();
+        needs_root.then(|| "needs root, for a disk of its own".into())
+    }
+
+    /// What has to be done before anything is deployed: disks are small from the start.
+    pub fn prepare(&self, fleet: &Fleet) -> Result<()> {
+        for host in &self.disk_full {
+            let directory = fleet.host(host)?.srv();
+            command::run("mount", &["-t", "tmpfs", "-o", SMALL_DISK, "lab", &directory.to_string_lossy()])?;
+        }
+        Ok(())
+    }
+
+    /// Sets up the faults, on a fleet that runs the old release.
+    pub fn strike(&self, fleet: &Fleet) -> Result<()> {
+        for host in &self.host_down {
+            stop_sshd(fleet, host)?;
+        }
+        for host in &self.host_key_changed {
+            let key = fleet.host(host)?.directory.join("ssh_host_key");
+            stop_sshd(fleet, host)?;
+            sshd::generate_key(&key)?;
+            fleet.start_sshd(&fleet.host(host)?)?;
+        }
+        for host in &self.disk_full {
+            fill(&fleet.host(host)?.srv())?;
+        }
+        for server in &self.server_drained_by_operator {
+            on_every_balancer(fleet, &[format!("set server app/{server} state drain")])?;
+        }
+        for server in &self.server_unknown {
+            // haproxy deletes a server only in maintenance.
+            let maintenance = format!("set server app/{server} state maint");
+            on_every_balancer(fleet, &[maintenance, format!("del server app/{server}")])?;
+        }
+        for server in &self.server_down {
+            stop_app(fleet, server)?;
+        }
+        Ok(())
+    }
+}
+
+fn stop_sshd(fleet: &Fleet, host: &str) -> Result<()> {
+    let sshd = Process::recorded(&fleet.host(host)?.pid_file("sshd"));
+    for process in Process::families(sshd.into_iter().collect()) {
+        process.signal(Signal::KILL);
+        process.await_end(DOWN_WITHIN)?;
+    }
+    Ok(())
+}
+
+fn fill(directory: &Path) -> Result<()> {
+    let filler = directory.join("filler");
+    let block = [0; 4096];
+    let mut file = fs::File::create(&filler).map_err(Error::file("create", &filler))?;
+    while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    Ok(())
+}
+
+fn stop_app(fleet: &Fleet, server: &str) -> Result<()> {
+    for port in fleet.spec.ports() {
+        fleet.appctl("stop", server, port)?;
+    }
+    for balancer in &fleet.balancers {
+        let socket = fleet.layout.admin_socket(&balancer.name);
+        wait::until(&format!("{} sees {server} down", balancer.name), DOWN_WITHIN, None, || {
+            let servers = haproxy::servers(&socket).ok()?;
+            servers.iter().any(|state| state.name == server && state.status == "DOWN").then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Sends commands to every haproxy; an empty answer is its yes.
+fn on_every_balancer(fleet: &Fleet, requests: &[String]) -> Result<()> {
+    for balancer in &fleet.balancers {
+        for request in requests {
+            let answer = haproxy::ask(&fleet.layout.admin_socket(&balancer.name), request)?;
+            if !answer.is_empty() && !answer.contains("deleted") {
+                return Err(Error::Failed(format!("haproxy on {} says to `{request}`: {answer}", balancer.name)));
+            }
+        }
+    }
+    Ok(())
+}

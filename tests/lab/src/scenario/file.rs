@@ -1,0 +1,128 @@
+//! The format of a scenario's file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Table;
+
+use super::faults::Faults;
+use crate::app::Behaviour;
+use crate::error::{Error, Result};
+use crate::fleet::Spec;
+use crate::span;
+
+/// A scenario.
+///
+/// The good old release is deployed first; then the faults are set up; then the runs follow, and then all is judged.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence: what is shown here.
+    pub about: String,
+    /// The fleet.
+    #[serde(default)]
+    pub fleet: Size,
+    /// How the release behaves that runs at first.
+    #[serde(default)]
+    pub old: Behaviour,
+    /// How the release behaves that is deployed then.
+    #[serde(default)]
+    pub new: Behaviour,
+    /// What is wrong with the fleet by then.
+    #[serde(default)]
+    pub faults: Faults,
+    /// What the inventory says differently, from the second deploy on.
+    #[serde(default)]
+    pub inventory: Table,
+    /// What the recipe says differently, from the second deploy on.
+    #[serde(default)]
+    pub recipe: Table,
+    /// Whether clients send requests meanwhile; then none may be lost.
+    #[serde(default = "yes")]
+    pub load: bool,
+    /// The runs of shipit, one after the other.
+    pub run: Vec<Run>,
+    /// How the fleet must be found in the end.
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+/// The numbers of a fleet.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Size {
+    hosts: u8,
+    balancers: u8,
+    instances: u8,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { hosts: 3, balancers: 1, instances: 2 }
+    }
+}
+
+impl Size {
+    /// A fleet of this size.
+    pub fn spec(&self) -> Spec {
+        let Self { hosts, balancers, instances } = *self;
+        Spec { hosts, balancers, instances, name: "scenario".into() }
+    }
+}
+
+/// One run of shipit.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Run {
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its exit code; minus a signal's number if that is to end it.
+    pub exit: i32,
+    /// What it says on standard error.
+    #[serde(default)]
+    pub stderr_contains: Vec<String>,
+    /// Kills it this long after its start.
+    #[serde(default, deserialize_with = "optional_span")]
+    pub killed_after: Option<Duration>,
+    /// Reloads haproxy on every balancer this long after its start.
+    #[serde(default, deserialize_with = "optional_span")]
+    pub haproxy_reloaded_after: Option<Duration>,
+}
+
+/// How the fleet must be found in the end. Host names are keys; `*` stands for every host that is not named.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Expect {
+    /// The release that the processes of a host are of: `old`, `new`, or `none` if they do not answer.
+    pub releases: BTreeMap<String, String>,
+    /// The release that `current` names on a host; as `releases` if it is not said.
+    pub current: BTreeMap<String, String>,
+    /// The state of a host's server on every balancer, in haproxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, or `none`.
+    pub servers: BTreeMap<String, String>,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        let all = |word: &str| BTreeMap::from([("*".to_owned(), word.to_owned())]);
+        Self { releases: all("new"), current: BTreeMap::new(), servers: all("UP") }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario's file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+        toml::from_str(&text).map_err(|error| Error::content(path, &error))
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn optional_span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    span::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,116 @@
+//! What is left on this machine afterwards: nothing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use shipit::model::SshSpec;
+use shipit::transport::{OpenSsh, Progress, Script, Session, Transport};
+
+use super::sshd::{Sshd, host, processes};
+
+/// Set in the process that is to be killed: the ssh configuration that it uses.
+const VICTIM: &str = "SHIPIT_TEST_VICTIM";
+
+/// The control directories of the process `pid`.
+fn directories(pid: u32) -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let parents = [PathBuf::from("/tmp")].into_iter().chain(runtime);
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.starts_with("shipit-") && name.split('-').skip(1).any(|part| part == pid.to_string())
+    };
+    parents
+        .flat_map(|parent| fs::read_dir(parent).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(ours)
+        .collect()
+}
+
+/// The processes that have `word` in their command line.
+fn with_word(word: &str) -> Vec<String> {
+    processes().into_iter().map(|(.., line)| line).filter(|line| line.contains(word)).collect()
+}
+
+#[tokio::test]
+async fn after_a_close_nothing_is_left() {
+    let sshd = Sshd::start();
+    let before = directories(std::process::id());
+    let ssh = sshd.transport();
+    let session = ssh.connect(&host("left-by-close")).await.unwrap();
+    let mine: Vec<_> = directories(std::process::id()).into_iter().filter(|dir| !before.contains(dir)).collect();
+    assert!(!mine.is_empty());
+    assert_eq!(with_word("left-by-close").len(), 1);
+    let began = Instant::now();
+    session.close().await;
+    assert_eq!(with_word("left-by-close"), Vec::<String>::new());
+    ssh.close().await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    // Directories of tests that run beside this one may be among them; they go too.
+    let until = Instant::now() + Duration::from_secs(20);
+    while mine.iter().any(|dir| dir.exists()) {
+        assert!(Instant::now() < until, "{mine:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_takes_its_ssh_along() {
+    let sshd = Sshd::start();
+    let ssh = sshd.transport();
+    drop(ssh.connect(&host("left-by-drop")).await.unwrap());
+    let until = Instant::now() + Duration::from_secs(5);
+    while !with_word("left-by-drop").is_empty() {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ssh.close().await;
+}
+
+#[tokio::test]
+async fn after_a_kill_nothing_is_left() {
+    let sshd = Sshd::start();
+    // Behind a jump host, whose ssh is a process too.
+    sshd.client_config("login", "Host left-by-kill\n  ProxyJump jump-by-kill\n");
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "leaving::the_one_that_is_killed", "--ignored"])
+        .env(VICTIM, sshd.path("client"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !sshd.path("running").exists() {
+        assert!(Instant::now() < until && victim.try_wait().unwrap().is_none());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(with_word("by-kill").len(), 2, "the master and its way through the jump host");
+    assert_eq!(directories(victim.id()).len(), 1);
+    // Only we, not the shell at its end, may hold the pipe.
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while !(with_word("by-kill").is_empty() && directories(victim.id()).is_empty()) {
+        assert!(Instant::now() < until, "{:?} {:?}", with_word("by-kill"), directories(victim.id()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let leash = format!("-{}", victim.id());
+    let until = Instant::now() + Duration::from_secs(5);
+    while processes().iter().any(|(.., line)| line.contains("shipit-leash") && line.contains(&leash)) {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by `after_a_kill_nothing_is_left`"]
+async fn the_one_that_is_killed() {
+    let Some(config) = std::env::var_os(VICTIM).map(PathBuf::from) else { return };
+    let running = config.with_file_name("running");
+    let ssh = OpenSsh::start(&SshSpec { user: None, config: Some(config) }).unwrap();
+    let session = ssh.connect(&host("left-by-kill")).await.unwrap();
+    let script = Script::new(": >\"$RUNNING\"; sleep 60").with("RUNNING", running.to_string_lossy());
+    session.run(&script, Duration::from_secs(60), &Progress::unheard()).await.ok();
+}
