@@ -199,6 +199,8 @@ impl Plain {
                 let words = format!("ok {}{slowest}", seconds(took));
                 self.line(board.now, host.as_str(), "done", &paint.good(format!("{words:<38}")), &board.counts());
             }
+            // Elsewhere nothing is taken back: what a task did before it failed, it did.
+            LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Restored { .. } => {
                 let words = paint.wait(format!("{:<38}", "as it was before"));
                 self.line(board.now, host.as_str(), "restored", &words, &board.counts());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
 use crate::model::{HostName, Paint, ReleaseId, Sign, Table, Tone, clean, ranges};
-use crate::plan::Plan;
+use crate::plan::{Phase, Plan};
 
 /// Failures told in full; with more, the rest is likely the same again.
 const IN_FULL: usize = 5;
@@ -173,7 +173,14 @@ fn states(groups: &[Group<'_>], paint: Paint) -> Vec<String> {
 
 /// Why the run stopped, where the failed hosts are the reason.
 fn budget(plan: &Plan, outcome: &Outcome) -> Option<String> {
-    let failed: BTreeSet<&HostName> = outcome.failures.iter().map(|(host, ..)| host).collect();
+    // A failed task, and a failure in tidying up, end a run whatever the budget.
+    let budgeted = |host: &HostName, step: &str| {
+        let waves = plan.waves.iter().filter(|wave| matches!(wave.phase, Phase::Prepare | Phase::Switch));
+        let mut lanes = waves.flat_map(|wave| &wave.lanes).filter(|lane| lane.host == *host);
+        lanes.any(|lane| lane.steps.iter().any(|one| one.action.to_string() == step))
+    };
+    let failures = outcome.failures.iter().filter(|(host, step, _)| budgeted(host, step));
+    let failed: BTreeSet<&HostName> = failures.map(|(host, ..)| host).collect();
     let stopped = failed.len() > plan.max_failures && !matches!(outcome.end, End::Done | End::Cancelled);
     let hosts = if failed.len() == 1 { "host" } else { "hosts" };
     stopped.then(|| format!("stopped after {} failed {hosts} (`max-failures = {}`)", failed.len(), plan.max_failures))
@@ -218,6 +225,9 @@ fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
             let silent = ranges(troubled().filter(|(_, state)| state.release.is_none()).map(|(host, _)| host));
             let out = ranges(troubled().filter(|(_, state)| !state.serving).map(|(host, _)| host));
             let mut advice = vec![format!("look at everything with `shipit status {environment}`")];
+            if troubled().next().is_none() {
+                advice.push(format!("every host runs {new}; mend what failed after that, then {}", deploy(new)));
+            }
             if !silent.is_empty() {
                 advice.push(format!("on {silent}: is it up, does the app run, and what does `current` point at?"));
             }

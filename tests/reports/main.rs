@@ -119,6 +119,24 @@ const CASES: &[(&str, Tell)] = &[
             (host == "web6" && matches!(action, Action::Upload { .. })).then(|| (StepResult::Failed(full()), 0.7))
         })
     }),
+    ("task-failed", || {
+        Story::new(plan(8, 0, 2, 6)).with_fault(|_, action, _| {
+            let output =
+                ["== 20261120 AddIndex: migrating", "PG::LockNotAvailable: canceling statement due to lock timeout"];
+            let failure = || Failure {
+                code: Some(1),
+                output: output.map(str::to_owned).to_vec(),
+                ..Failure::new("`bin/rails db:migrate` ended with an error")
+            };
+            matches!(action, Action::Task { .. }).then(|| (StepResult::Failed(failure()), 12.4))
+        })
+    }),
+    ("finish-failed", || {
+        Story::new(plan(8, 0, 4, 4)).with_fault(|host, action, _| {
+            let failure = || Failure::new("a release could not be pruned: read-only file system");
+            (host == "web5" && matches!(action, Action::Confirm { .. })).then(|| (StepResult::Failed(failure()), 0.4))
+        })
+    }),
     ("hold", || {
         let late = [(story::host(7), 44.0), (story::host(8), 44.0)].into();
         Story { late, ..Story::new(plan(8, 0, 2, 6)) }
