@@ -189,8 +189,8 @@ impl Plain {
         let host = board.host(at).clone();
         let paint = self.paint;
         match end {
-            LaneEnd::Done if self.detail(board, at.wave) == Detail::Total => {}
-            LaneEnd::Done if board.plan.waves[at.wave].phase != Phase::Switch => {}
+            // Nothing is taken back but by a switch: what a task did before it failed, it did.
+            LaneEnd::Done | LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Done => {
                 let slowest = match self.detail(board, at.wave) {
                     Detail::Hosts => slowest_step(board, at),
@@ -199,8 +199,6 @@ impl Plain {
                 let words = format!("ok {}{slowest}", seconds(took));
                 self.line(board.now, host.as_str(), "done", &paint.good(format!("{words:<38}")), &board.counts());
             }
-            // Elsewhere nothing is taken back: what a task did before it failed, it did.
-            LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Restored { .. } => {
                 let words = paint.wait(format!("{:<38}", "as it was before"));
                 self.line(board.now, host.as_str(), "restored", &words, &board.counts());
