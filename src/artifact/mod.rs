@@ -86,7 +86,7 @@ impl ArtifactError {
     }
 }
 
-/// Makes `source` ready. Relative paths are taken from `project`.
+/// Makes `source` ready. git runs in `project`, and paths are shown relative to it.
 pub async fn prepare(source: &Source, project: &Path, now: Timestamp) -> Result<Artifact, ArtifactError> {
     let (fingerprint, origin, archive, size) = match source {
         Source::Git { url, reference } => {
@@ -94,18 +94,22 @@ pub async fn prepare(source: &Source, project: &Path, now: Timestamp) -> Result<
             (commit, format!("{reference} of {url}"), None, Size::default())
         }
         Source::Directory(path) => {
-            let (fingerprint, archive, size) = pack::directory(project.join(path)).await?;
-            (fingerprint, path.display().to_string(), Some(Archive::Packed(archive)), size)
+            let (fingerprint, archive, size) = pack::directory(path.clone()).await?;
+            (fingerprint, shown(path, project), Some(Archive::Packed(archive)), size)
         }
         Source::Archive(path) => {
-            let whole = project.join(path);
-            let (fingerprint, size) = pack::archive(whole.clone()).await?;
-            (fingerprint, path.display().to_string(), Some(Archive::File(whole)), size)
+            let (fingerprint, size) = pack::archive(path.clone()).await?;
+            (fingerprint, shown(path, project), Some(Archive::File(path.clone())), size)
         }
         Source::Url { url, sha256 } => (sha256.clone(), url.clone(), None, size::of_url(url).await),
     };
     let id = id(&fingerprint, now)?;
     Ok(Artifact { release: Release { id, fingerprint, origin }, archive, size })
+}
+
+/// `path` as the recipe writes it.
+fn shown(path: &Path, project: &Path) -> String {
+    path.strip_prefix(project).unwrap_or(path).display().to_string()
 }
 
 fn id(fingerprint: &Fingerprint, now: Timestamp) -> Result<ReleaseId, ArtifactError> {

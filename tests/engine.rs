@@ -1,0 +1,283 @@
+//! Every order in which things can happen on a small fleet, with faults, against the promises of the scheduler.
+//!
+//! A tiny world answers the scheduler's commands in every possible order, and each answer may be a failure or an unknown
+//! result whose effect did or did not happen. The promises are checked on the world, not on the scheduler's own books.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shipit::engine::{Cancel, Command, Fact, LaneEnd, LaneRef, Scheduler};
+use shipit::model::{Failure, HostName, StepResult, Until, View};
+use shipit::plan::{Action, Gate, Lane, Phase, Plan, Step, Wave};
+
+const RELEASE: &str = "20261120-224512-1a2b3c4d";
+
+fn plan(hosts: usize, max_in_flight: usize, min_serving: usize, max_failures: usize) -> Arc<Plan> {
+    let names: Vec<HostName> = (1..=hosts).map(|number| format!("web{number}").parse().unwrap()).collect();
+    let step = |action, undo| Step { action, undo, timeout: Duration::from_secs(1) };
+    let back = vec![Action::Activate { release: None, instances: vec![] }];
+    let lane = |host: &HostName| Lane {
+        host: host.clone(),
+        steps: vec![
+            step(Action::Drain, vec![Action::Enable { until: Until::Up }]),
+            step(Action::Activate { release: Some(RELEASE.parse().unwrap()), instances: vec![] }, back.clone()),
+            step(Action::Enable { until: Until::Up }, vec![Action::Drain]),
+        ],
+    };
+    let fingerprint = "1a2b3c4d".repeat(8).parse().unwrap();
+    Arc::new(Plan {
+        environment: "test".parse().unwrap(),
+        recipe: "test".parse().unwrap(),
+        strategy: shipit::model::StrategyName::Rolling,
+        release: shipit::model::Release { id: RELEASE.parse().unwrap(), fingerprint, origin: String::new() },
+        replaces: vec![],
+        fleet: names.clone(),
+        max_failures,
+        waves: vec![Wave {
+            name: "rolling".to_owned(),
+            phase: Phase::Switch,
+            max_in_flight,
+            min_serving: Some(min_serving),
+            gate: Gate::Open,
+            lanes: names.iter().map(lane).collect(),
+        }],
+    })
+}
+
+/// What a command that waits for its answer was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Pending {
+    Step(LaneRef, usize),
+    Undo(LaneRef, String),
+    Look,
+}
+
+#[derive(Debug, Clone)]
+struct World {
+    plan: Arc<Plan>,
+    scheduler: Scheduler,
+    pending: Vec<Pending>,
+    /// Hosts that the balancers keep out.
+    out: BTreeSet<HostName>,
+    ends: BTreeMap<LaneRef, LaneEnd>,
+    opened: BTreeSet<LaneRef>,
+    faults: usize,
+    failed: usize,
+    cancels: usize,
+    looks: usize,
+    finished: bool,
+}
+
+impl World {
+    fn new(plan: Arc<Plan>) -> Self {
+        let mut world = Self {
+            scheduler: Scheduler::new(plan.clone()),
+            plan,
+            pending: vec![],
+            out: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            opened: BTreeSet::new(),
+            faults: 0,
+            failed: 0,
+            cancels: 0,
+            looks: 0,
+            finished: false,
+        };
+        world.tell(Fact::Begin);
+        world
+    }
+
+    fn host(&self, at: LaneRef) -> HostName {
+        self.plan.waves[at.wave].lanes[at.lane].host.clone()
+    }
+
+    fn view(&self) -> View {
+        View { serving: self.plan.fleet.iter().filter(|host| !self.out.contains(*host)).cloned().collect() }
+    }
+
+    fn apply(&mut self, host: &HostName, action: &Action) {
+        match action {
+            Action::Drain => drop(self.out.insert(host.clone())),
+            Action::Enable { .. } => drop(self.out.remove(host)),
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        let budget_used = self.failed > self.plan.max_failures;
+        for command in self.scheduler.on(fact) {
+            assert!(!self.finished, "a command after the end: {command:?}");
+            match command {
+                Command::Perform { at, step } => {
+                    if step == 0 {
+                        assert!(!budget_used, "a lane opened although the failure budget was used up");
+                        assert!(self.opened.insert(at), "a lane opened twice");
+                    }
+                    self.pending.push(Pending::Step(at, step));
+                }
+                Command::Undo { at, action } => {
+                    self.pending.push(Pending::Undo(at, serde_json::to_string(&action).unwrap()));
+                }
+                Command::Look { .. } => {
+                    self.looks += 1;
+                    self.pending.push(Pending::Look);
+                }
+                Command::CloseLane { at, end } => drop(self.ends.insert(at, end)),
+                Command::Interrupt { at } => {
+                    let place = self.pending.iter().position(|one| matches!(one, Pending::Step(one, _) if *one == at));
+                    let place = place.expect("an interrupt for a step that does not run");
+                    self.pending.remove(place);
+                    let result = StepResult::Unknown(Failure::new("interrupted"));
+                    self.tell(Fact::StepFinished { at, result });
+                }
+                Command::Finish => self.finished = true,
+                Command::OpenWave { .. } | Command::Hold { .. } | Command::WatchGate { .. } => {}
+            }
+        }
+        self.check();
+    }
+
+    /// The promises, on the world.
+    fn check(&self) {
+        let wave = &self.plan.waves[0];
+        let serving = self.plan.fleet.len() - self.out.len();
+        assert!(serving >= wave.min_serving.unwrap(), "the floor is broken: {serving} serve\n{self:#?}");
+        let open = self.opened.iter().filter(|at| !self.ends.contains_key(at)).count();
+        assert!(open <= wave.max_in_flight, "{open} lanes are open");
+        if self.finished {
+            // A look changes nothing, so nobody waits for it.
+            let acts = self.pending.iter().any(|one| *one != Pending::Look);
+            assert!(!acts, "the end, but something still runs");
+            for host in &self.out {
+                let broken =
+                    self.ends.iter().any(|(at, end)| self.host(*at) == *host && matches!(end, LaneEnd::Broken { .. }));
+                assert!(broken, "{host} was left out and nobody says so");
+            }
+        } else {
+            assert!(!self.pending.is_empty(), "stuck: nothing runs and it is not over");
+        }
+    }
+
+    /// All worlds that can come next.
+    fn next(&self, most_faults: usize) -> Vec<Self> {
+        let mut worlds = Vec::new();
+        for (place, pending) in self.pending.iter().enumerate() {
+            for (fault, effect) in
+                [(None, true), (Some("failed"), false), (Some("unknown"), false), (Some("unknown"), true)]
+            {
+                if fault.is_some() && (self.faults == most_faults || *pending == Pending::Look) {
+                    continue;
+                }
+                let mut world = self.clone();
+                world.pending.remove(place);
+                world.answer(pending, fault, effect);
+                worlds.push(world);
+            }
+        }
+        if self.cancels == 0 && most_faults > 0 && !self.finished {
+            for how in [Cancel::Finish, Cancel::Unwind] {
+                let mut world = self.clone();
+                world.cancels += 1;
+                world.tell(Fact::CancelAsked { how });
+                worlds.push(world);
+            }
+        }
+        worlds
+    }
+
+    fn answer(&mut self, pending: &Pending, fault: Option<&str>, effect: bool) {
+        let result = match fault {
+            None => StepResult::Ok(String::new()),
+            Some("failed") => StepResult::Failed(Failure::new("failed")),
+            Some(_) => StepResult::Unknown(Failure::new("lost")),
+        };
+        self.faults += usize::from(fault.is_some());
+        match pending {
+            Pending::Look => self.tell(Fact::Looked { view: Ok(self.view()) }),
+            Pending::Step(at, step) => {
+                let host = self.host(*at);
+                let action = self.plan.waves[at.wave].lanes[at.lane].steps[*step].action.clone();
+                if effect {
+                    self.apply(&host, &action);
+                }
+                self.failed += usize::from(fault.is_some());
+                self.tell(Fact::StepFinished { at: *at, result });
+            }
+            Pending::Undo(at, action) => {
+                if effect {
+                    self.apply(&self.host(*at).clone(), &serde_json::from_str(action).unwrap());
+                }
+                self.tell(Fact::UndoFinished { at: *at, result });
+            }
+        }
+    }
+
+    /// What makes two worlds the same. Looks that found nothing are told apart only up to a few: they change nothing else.
+    fn key(&self) -> String {
+        let mut pending = self.pending.clone();
+        pending.sort();
+        format!(
+            "{pending:?} {:?} {:?} {:?} {} {} {}",
+            self.out, self.ends, self.opened, self.faults, self.cancels, self.finished
+        )
+    }
+}
+
+fn explore(plan: &Arc<Plan>, most_faults: usize) -> usize {
+    let first = World::new(plan.clone());
+    let mut seen = HashSet::from([first.key()]);
+    let mut left = vec![first];
+    let mut ends = 0;
+    while let Some(world) = left.pop() {
+        if world.finished {
+            ends += 1;
+            continue;
+        }
+        // A deploy that waits for the floor looks again and again; following that to its end is the next test's.
+        if world.looks > 12 {
+            continue;
+        }
+        left.extend(world.next(most_faults).into_iter().filter(|world| seen.insert(world.key())));
+    }
+    assert!(ends > 0);
+    seen.len()
+}
+
+#[test]
+fn every_interleaving_keeps_the_floor_the_bound_and_the_budget() {
+    for (hosts, in_flight, floor, failures, faults) in [
+        (1, 1, 0, 0, 2),
+        (2, 1, 1, 0, 3),
+        (3, 2, 1, 0, 2),
+        (3, 2, 1, 1, 2),
+        (3, 3, 2, 2, 2),
+        (4, 2, 2, 1, 2),
+        (4, 4, 2, 1, 1),
+    ] {
+        let states = explore(&plan(hosts, in_flight, floor, failures), faults);
+        println!(
+            "{hosts} hosts, {in_flight} in flight, floor {floor}, {failures} failures allowed, {faults} faults: {states} states"
+        );
+    }
+}
+
+#[test]
+fn a_floor_that_never_recovers_ends_the_deploy() {
+    let mut world = World::new(plan(3, 1, 3, 0));
+    while !world.finished {
+        assert_eq!(world.pending, [Pending::Look]);
+        world.pending.clear();
+        world.answer(&Pending::Look, None, true);
+    }
+    assert!(world.opened.is_empty());
+    assert!(world.scheduler.reason().unwrap().contains("min-serving"));
+}
+
+#[test]
+fn nobody_is_taken_out_on_a_view_that_could_not_be_had() {
+    let mut world = World::new(plan(2, 1, 1, 0));
+    world.pending.clear();
+    world.tell(Fact::Looked { view: Err("no answer".to_owned()) });
+    assert!(world.opened.is_empty());
+}
