@@ -3,7 +3,8 @@
 //! `inventory.toml` and `recipe.toml` become `inventories/production.toml` and `recipes/web.toml` of a project; one that
 //! is missing is taken from `_good`. Whatever else a case holds (but `expected.txt`) is copied beside them. A case with
 //! a directory `project` is that project and nothing else; a file `environment` holds the name to load instead of
-//! `production`. `expected.txt` is all that is printed; `UPDATE=1 cargo test --test diagnostics` writes it anew.
+//! `production`. `expected.txt` is all that is printed, and where
+//! nothing is wrong it is what was read; `UPDATE=1 cargo test --test diagnostics` writes it anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::{env, io};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use shipit::config;
+use shipit::model::{Inventory, Recipe, Role};
 
 fn main() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
@@ -18,7 +20,9 @@ fn main() {
         .filter(|case| !name(case).starts_with('_'))
         .map(|case| Trial::test(name(&case), move || check(&case)))
         .collect();
-    trials.push(Trial::test("_damaged_files_never_panic", damaged_files_never_panic));
+    for file in ["inventories/production.toml", "recipes/web.toml"] {
+        trials.push(Trial::test(format!("_never_panics_on_a_damaged/{file}"), move || damage(file)));
+    }
     trials.push(Trial::test("_an_annotation_is_one_line_with_its_place", annotations_are_one_line));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -28,7 +32,7 @@ fn check(case: &Path) -> Result<(), Failed> {
     set_up(case, project.path())?;
     let environment = fs::read_to_string(case.join("environment")).unwrap_or_else(|_| "production".to_owned());
     let printed = match config::load(project.path(), environment.trim_end()) {
-        Ok(_) => "no errors\n".to_owned(),
+        Ok((inventory, recipe)) => summary(inventory, &recipe),
         Err(errors) => format!("{errors}\n"),
     };
     // Paths are shown as they were given, which here is below a directory with a random name.
@@ -43,6 +47,38 @@ fn check(case: &Path) -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("{} differs.\n\n--- expected\n{wanted}\n+++ printed\n{printed}", expected.display()).into())
+}
+
+/// What was read, with one line a host.
+fn summary(mut inventory: Inventory, recipe: &Recipe) -> String {
+    let hosts = std::mem::take(&mut inventory.hosts).into_iter().map(|host| {
+        let roles: Vec<_> = host.roles.iter().map(Role::as_str).collect();
+        let labels: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{} at {}: {} {}", host.name, host.address, roles.join(","), labels.join(","))
+    });
+    let (inventory, recipe) = (short(&format!("{inventory:#?}")), short(&format!("{recipe:#?}")));
+    let hosts: Vec<_> = hosts.map(|host| host.trim_end().to_owned()).collect();
+    format!("no errors\n\n{}\n\n{inventory}\n\n{recipe}\n", hosts.join("\n"))
+}
+
+/// `debug` output with each bracket on one line that fits on one.
+fn short(debug: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut lines: Vec<String> = Vec::new();
+    for line in debug.lines() {
+        lines.push(line.to_owned());
+        if !line.trim_start().starts_with([')', ']', '}']) {
+            continue;
+        }
+        let opener = lines[..lines.len() - 1].iter().rposition(|opener| indent(opener) == indent(line)).unwrap_or(0);
+        let inner: Vec<_> = lines[opener + 1..lines.len() - 1].iter().map(|line| line.trim()).collect();
+        let joined = format!("{}{}{}", lines[opener], inner.join(" ").trim_end_matches(','), line.trim());
+        if joined.len() <= 120 {
+            lines.truncate(opener);
+            lines.push(joined);
+        }
+    }
+    lines.join("\n")
 }
 
 /// Makes the project of `case` in `project`.
@@ -84,37 +120,32 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Cuts and damages the fullest good files at every byte.
-fn damaged_files_never_panic() -> Result<(), Failed> {
+/// Cuts and damages the fullest good `file` at every byte.
+fn damage(file: &str) -> Result<(), Failed> {
+    const ODD: &[u8] = b"\"'[]{}\n=.-0#\0\\\xff\xc3";
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/accepts-everything-there-is");
     let project = tempfile::tempdir()?;
     set_up(&case, project.path())?;
-    for file in ["inventories/production.toml", "recipes/web.toml"] {
-        let file = project.path().join(file);
-        let good = fs::read(&file)?;
-        let load = |bytes: &[u8]| -> io::Result<()> {
-            fs::write(&file, bytes)?;
-            if let Err(errors) = config::load(project.path(), "production") {
-                assert!(errors.count() > 0 && !errors.to_string().is_empty() && !errors.coloured().is_empty());
-                errors.iter().for_each(|error| drop(error.annotation()));
-            }
-            Ok(())
-        };
-        for at in 0..good.len() {
-            load(&good[..at])?;
-            for odd in [b'"', b'\'', b'[', b'{', b'}', b'\n', b'=', b'.', b'-', b'0', b'\0', 0xff, 0xc3] {
-                let mut bad = good.clone();
-                bad[at] = odd;
-                load(&bad)?;
-            }
-            let mut short = good.clone();
-            short.remove(at);
-            load(&short)?;
-            let mut long = good.clone();
-            long.splice(at..at, "ä\u{202e}".bytes());
-            load(&long)?;
+    let file = project.path().join(file);
+    let good = fs::read(&file)?;
+    let load = |bytes: Vec<u8>| -> io::Result<()> {
+        fs::write(&file, bytes)?;
+        if let Err(errors) = config::load(project.path(), "production") {
+            assert!(errors.count() > 0 && !errors.to_string().is_empty());
+            errors.iter().for_each(|error| drop(error.annotation()));
         }
-        fs::write(&file, &good)?;
+        Ok(())
+    };
+    for at in 0..good.len() {
+        let changed = |with: &[u8], instead_of: usize| {
+            let mut bytes = good.clone();
+            bytes.splice(at..at + instead_of, with.iter().copied());
+            bytes
+        };
+        load(good[..at].to_vec())?;
+        // Not every fault at every byte, which would take a minute: neighbours get the others.
+        load(changed(&[ODD[at % ODD.len()]], 1))?;
+        load(if at % 2 == 0 { changed(b"", 1) } else { changed("ä\u{202e}".as_bytes(), 0) })?;
     }
     Ok(())
 }
@@ -125,6 +156,7 @@ fn annotations_are_one_line() -> Result<(), Failed> {
     set_up(&case, project.path())?;
     let errors = config::load(project.path(), "production").expect_err("the case is about an error");
     let annotation = errors.iter().next().and_then(config::Diagnostic::annotation).ok_or("there is no annotation")?;
+    assert!(errors.coloured().contains('\u{1b}'), "there is no colour");
     assert!(annotation.file.ends_with("inventories/production.toml"));
     assert_eq!((annotation.line, annotation.column), (4, 15));
     assert_eq!(

@@ -1,7 +1,6 @@
 //! Taking a host out of all balancers, and waiting for its last request.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -11,7 +10,6 @@ use crate::model::{DrainSpec, Host, Leftover, ServerState, friendly};
 use crate::transport::{Progress, Session};
 
 use super::error::{BalancerError, requests};
-use super::haproxy::Look;
 use super::leg::{Leg, Seen, order_all};
 use super::set::{Balancers, all, looks};
 
@@ -44,7 +42,7 @@ impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cut {
             0 => f.write_str("idle"),
-            cut => write!(f, "{cut} requests cut off"),
+            cut => write!(f, "{} cut off", requests(cut)),
         }
     }
 }
@@ -70,6 +68,19 @@ struct Watch {
     busy: u64,
 }
 
+/// What one look at all balancers found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// An order was given, which has not been read back.
+    Ordered,
+    /// Requests are in flight or waiting.
+    Busy,
+    /// None is, but an old process of a haproxy may have some.
+    OldProcess,
+    /// None is.
+    Idle,
+}
+
 impl<S: Session> Balancers<S> {
     /// Takes `host` out of every balancer that serves it and waits until no request is in flight.
     ///
@@ -81,14 +92,10 @@ impl<S: Session> Balancers<S> {
         let first = looks(held.iter()).await?;
         let legs = held.into_iter().zip(&first).map(|(held, look)| Leg::new(held, look));
         let legs = all(legs.collect())?;
-        let watch = |look: &Arc<Look>| Watch {
-            total: None,
-            sticky: false,
-            // What an older process than this could have in flight is older than the longest request.
-            old_process: look.info.uptime < spec.timeout.as_secs(),
-            busy: 0,
-        };
-        let mut drain = Drain { legs, watches: first.iter().map(watch).collect(), spec, began };
+        // That an old process is there is ruled out by the first looks, mostly by the new one's age.
+        let watch = Watch { total: None, sticky: false, old_process: true, busy: 0 };
+        let watches = vec![watch; legs.len()];
+        let mut drain = Drain { legs, watches, spec, began };
         match drain.run(progress).await {
             Ok(drained) => Ok(drained),
             Err(cause) => Err(match drain.undo().await {
@@ -109,53 +116,59 @@ impl<S: Session> Drain<'_, S> {
         let mut idle_polls = 0;
         let mut said = String::new();
         loop {
-            let quiet = self.poll(progress).await? && self.old_processes_gone().await?;
-            idle_polls = if quiet { idle_polls + 1 } else { 0 };
+            let mut found = self.poll(progress).await?;
+            if found == Found::Idle && !self.old_processes_gone().await? {
+                found = Found::OldProcess;
+            }
+            idle_polls = if found == Found::Idle { idle_polls + 1 } else { 0 };
             if idle_polls >= IDLE_POLLS {
                 break;
             }
-            // Right after an order was given again there is nothing to wait for yet; that gets a moment more.
-            let late = if self.is_waiting() { end } else { end + GRACE };
-            if Instant::now() >= late && !quiet {
-                match self.spec.leftover {
-                    Leftover::Cut if self.busy() == 0 => {
-                        drained.old_processes = self.watches.iter().filter(|watch| watch.old_process).count();
-                        break;
+            match found {
+                Found::Idle => {}
+                // An order that was given again has yet to be read back, however late it is.
+                Found::Ordered if Instant::now() < end + GRACE => {}
+                _ if Instant::now() < end => {
+                    let word = self.word(found, end - Instant::now());
+                    if word != said && !cutting {
+                        progress.say(&word);
+                        said = word;
                     }
-                    Leftover::Cut if !cutting => {
-                        drained.cut = self.cut().await?;
-                        progress.say(&format!("{} cut off", requests(drained.cut)));
-                        cutting = true;
-                        end = Instant::now() + GRACE;
-                    }
-                    _ => return Err(self.overdue()),
                 }
+                Found::OldProcess if self.spec.leftover == Leftover::Cut => {
+                    drained.old_processes = self.watches.iter().filter(|watch| watch.old_process).count();
+                    break;
+                }
+                Found::Busy if self.spec.leftover == Leftover::Cut && !cutting => {
+                    drained.cut = self.cut().await?;
+                    progress.say(&format!("{} cut off", requests(drained.cut)));
+                    cutting = true;
+                    end = Instant::now() + GRACE;
+                }
+                _ => return Err(self.overdue()),
             }
-            let word = self.word(end.saturating_duration_since(Instant::now()));
-            if !quiet && !cutting && word != said {
-                progress.say(&word);
-                said = word;
-            }
-            pause = if quiet { FIRST_PAUSE } else { (pause * 3 / 2).min(LONGEST_PAUSE) };
+            pause = if found == Found::Idle { FIRST_PAUSE } else { (pause * 3 / 2).min(LONGEST_PAUSE) };
             sleep(pause).await;
         }
         drained.took = self.began.elapsed();
         Ok(drained)
     }
 
-    /// Looks at all balancers. Whether the server is out and idle on each.
-    async fn poll(&mut self, progress: &Progress) -> Result<bool, BalancerError> {
+    /// Looks at all balancers, and gives orders again where that is needed.
+    async fn poll(&mut self, progress: &Progress) -> Result<Found, BalancerError> {
         let seen = looks(self.legs.iter().map(|leg| &leg.held)).await?;
         let waited = self.began.elapsed();
-        let mut quiet = true;
+        let mut ordered = false;
         for ((leg, watch), look) in self.legs.iter_mut().zip(&mut self.watches).zip(&seen) {
             if leg.meet(look) {
                 progress.say(&format!("haproxy on {} was reloaded: draining again", leg.held.haproxy.host));
                 *watch = Watch { total: None, old_process: true, ..*watch };
-                quiet = false;
+                ordered = true;
             }
+            // What a process older than this one has in flight is by now older than the longest request.
+            watch.old_process &= look.info.uptime < self.spec.timeout.as_secs();
             if leg.hold(look).await? == Seen::Ordered {
-                quiet = false;
+                ordered = true;
                 continue;
             }
             let server = leg.server(look)?;
@@ -169,14 +182,17 @@ impl<S: Session> Drain<'_, S> {
             let out = server.standing.state == ServerState::Maint;
             if watch.sticky && !out && (watch.busy == 0 || waited >= STICKY) {
                 leg.order(ServerState::Maint).await?;
-                quiet = false;
+                ordered = true;
             }
-            quiet &= watch.busy == 0;
         }
-        Ok(quiet)
+        Ok(match self.busy() {
+            _ if ordered => Found::Ordered,
+            0 => Found::Idle,
+            _ => Found::Busy,
+        })
     }
 
-    /// Whether no haproxy has an old process that may carry requests to the server; asked only when all else is quiet.
+    /// Whether no haproxy has an old process that may carry requests to the server; asked only when all else is idle.
     async fn old_processes_gone(&mut self) -> Result<bool, BalancerError> {
         let suspects = self.legs.iter().zip(&mut self.watches).filter(|(_, watch)| watch.old_process);
         let ask = suspects.map(|(leg, watch)| async move {
@@ -233,16 +249,11 @@ impl<S: Session> Drain<'_, S> {
         })
     }
 
-    /// Whether there is anything to wait for.
-    fn is_waiting(&self) -> bool {
-        self.watches.iter().any(|watch| watch.busy > 0 || watch.old_process)
-    }
-
     /// What is being waited for.
-    fn word(&self, left: Duration) -> String {
-        let what = match self.busy() {
-            0 => "an old process of haproxy is not gone".to_owned(),
-            busy => format!("{} in flight", requests(busy)),
+    fn word(&self, found: Found, left: Duration) -> String {
+        let what = match found {
+            Found::OldProcess => "an old process of haproxy is not gone".to_owned(),
+            _ => format!("{} in flight", requests(self.busy())),
         };
         format!("{what}, {} left", friendly(Duration::from_secs(left.as_secs())))
     }

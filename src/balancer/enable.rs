@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::model::{Host, ServerState, Until, friendly};
@@ -11,7 +12,7 @@ use super::drain::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::error::BalancerError;
 use super::haproxy::Server;
 use super::leg::{Leg, Seen, order_all};
-use super::set::{Balancers, all, looks};
+use super::set::{Balancers, Held, all, looks};
 
 /// The stages on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,8 @@ impl<S: Session> Balancers<S> {
     /// `DOWN` fails. A server that was in `drain` all along and was restarted faster than haproxy's checks would notice
     /// says `DRAIN` at once; that is fine, as the new process has passed the recipe's health check.
     ///
-    /// A failure leaves the servers as they are by then: none of them was made to take less traffic.
+    /// A failure leaves the servers as they are by then: none of them was made to take less traffic. With
+    /// [`Until::Ready`], a balancer that fails does not keep the host out of the others.
     pub async fn enable(
         &self,
         host: &Host,
@@ -42,18 +44,17 @@ impl<S: Session> Balancers<S> {
         let began = Instant::now();
         let end = began + deadline;
         let held = self.held(host)?;
+        if until == Until::Ready {
+            // Each for itself: a balancer that can't be reached must not keep the host out of the others.
+            return all(join_all(held.into_iter().map(|held| put_back(held, end))).await).map(drop);
+        }
         let first = looks(held.iter()).await?;
         let mut legs = all(held.into_iter().zip(&first).map(|(held, look)| Leg::new(held, look)).collect())?;
-        if until == Until::Up {
-            order_all(&mut legs, ServerState::Drain, |leg| leg.before == ServerState::Maint).await?;
-            wait(&mut legs, Stage::Certified, began, end, progress).await?;
-        }
-        // Again where it is so already: a reload may have come in between, and it costs one round.
+        order_all(&mut legs, ServerState::Drain, |leg| leg.before == ServerState::Maint).await?;
+        wait(&mut legs, Stage::Certified, began, end, progress).await?;
+        // Also where a reload has made it so meanwhile: that costs one round.
         order_all(&mut legs, ServerState::Ready, |leg| leg.before != ServerState::Ready).await?;
-        match until {
-            Until::Ready => read_back(&mut legs, end).await,
-            Until::Up => wait(&mut legs, Stage::Up, began, end, progress).await,
-        }
+        wait(&mut legs, Stage::Up, began, end, progress).await
     }
 }
 
@@ -102,16 +103,17 @@ async fn wait<S: Session>(
     }
 }
 
-/// Waits until each server is asked to take traffic, whether its checks pass or not.
-async fn read_back<S: Session>(legs: &mut [Leg<'_, S>], end: Instant) -> Result<(), BalancerError> {
+/// Asks for a server to take traffic, whether its checks pass or not, and reads back that it is so.
+async fn put_back<S: Session>(held: Held<'_, S>, end: Instant) -> Result<(), BalancerError> {
+    let look = held.haproxy.look().await?;
+    let mut leg = Leg::new(held, &look)?;
+    if leg.before != ServerState::Ready {
+        leg.order(ServerState::Ready).await?;
+    }
     loop {
-        let seen = looks(legs.iter().map(|leg| &leg.held)).await?;
-        let mut held = true;
-        for (leg, look) in legs.iter_mut().zip(&seen) {
-            leg.meet(look);
-            held &= leg.hold(look).await? == Seen::Held;
-        }
-        if held || Instant::now() >= end {
+        let look = leg.held.haproxy.look().await?;
+        leg.meet(&look);
+        if leg.hold(&look).await? == Seen::Held || Instant::now() >= end {
             return Ok(());
         }
         sleep(FIRST_PAUSE).await;

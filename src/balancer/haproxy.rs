@@ -22,7 +22,8 @@ const OLDEST: (u32, u32) = (2, 0);
 /// A worker that says that it is stopping answered on a connection from before a reload; its successor answers soon.
 const RELOAD: Duration = Duration::from_secs(2);
 
-/// The bound of one look: two rounds of [`Socket::ask`] with the search for a way, and the one in whose wake it comes.
+/// The bound of one look, should everything take its longest: the round that is under way, and the own one after it,
+/// each with a search for a way to the socket.
 const LOOK: Duration = Duration::from_mins(2);
 
 /// One haproxy.
@@ -105,7 +106,8 @@ impl<S: Session> Haproxy<S> {
                     key,
                     reach: Reach::Unreachable(fault.to_string()),
                     servers: BTreeMap::new(),
-                    problems: vec![Problem { what: fault.to_string(), help: fault.help() }],
+                    // Without a way out there is nothing to add to the reason.
+                    problems: fault.help().map(|help| Problem::new(fault.to_string(), help)).into_iter().collect(),
                 },
             }
         };

@@ -87,3 +87,6 @@ fn together(judged: &[(&BalancerFacts, &ServerFacts)]) -> Option<Problem> {
     let what = format!("the balancers disagree: {} and {}", say(first, one), say(second, other));
     Some(Problem::new(what, "the host would get less traffic than the floor counts on: see each balancer's checks"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,14 @@
 //! The best way is a forward of the socket: then the host runs nothing, and a poll costs a round trip. Where sshd does
 //! not allow that, or the login may not open the socket, a program on the host carries the commands (`ask.sh`).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::model::clean;
@@ -47,10 +48,9 @@ pub struct Socket<S> {
 }
 
 /// How commands get to the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
-    /// Through a local socket that ssh forwards.
-    Forward(PathBuf),
+    /// Through a local socket that ssh forwards; another one after the connection was lost and made again.
+    Forward(Mutex<PathBuf>),
     /// By a program on the host; the word is `ask.sh`'s.
     Exec(String),
 }
@@ -102,9 +102,9 @@ impl<S: Session> Socket<S> {
     async fn find(&self) -> Result<Way, SocketError> {
         let forwarded = match timeout(ANSWER, self.session.forward(&self.path)).await {
             Ok(Ok(local)) => match exchange(&local, "show info").await {
-                Ok(answer) if answer.contains("Version: ") => return Ok(Way::Forward(local)),
+                Ok(answer) if answer.contains("Version: ") => return Ok(Way::Forward(Mutex::new(local))),
                 Ok(_) => "not haproxy's runtime socket".to_owned(),
-                Err(fault) => fault,
+                Err(fault) => fault.to_string(),
             },
             Ok(Err(fault)) => fault.to_string(),
             Err(_) => ExecError::TimedOut(ANSWER).to_string(),
@@ -117,9 +117,7 @@ impl<S: Session> Socket<S> {
 
     async fn by(&self, way: &Way, commands: &str) -> Result<String, SocketError> {
         let answer = match way {
-            Way::Forward(local) => {
-                exchange(local, commands).await.map_err(|what| SocketError { what: clean(&what), help: None })?
-            }
+            Way::Forward(local) => self.through(local, commands).await?,
             Way::Exec(program) => self.carry(program, commands).await?.1,
         };
         // Even a success without words is an empty line.
@@ -127,6 +125,24 @@ impl<S: Session> Socket<S> {
             return Err(SocketError { what: "the connection was closed without an answer".to_owned(), help: None });
         }
         Ok(answer)
+    }
+
+    /// Sends `commands` through the forward. If it ended with its connection, asks for another one, for the next try.
+    async fn through(&self, local: &Mutex<PathBuf>, commands: &str) -> Result<String, SocketError> {
+        let path = local.lock().await.clone();
+        let fault = match exchange(&path, commands).await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        if matches!(fault.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
+            let mut local = local.lock().await;
+            if *local == path
+                && let Ok(Ok(again)) = timeout(ANSWER, self.session.forward(&self.path)).await
+            {
+                *local = again;
+            }
+        }
+        Err(SocketError { what: clean(&fault.to_string()), help: None })
     }
 
     /// Has `program` on the host carry `commands`, or any program if it is empty. Returns its name and the answer.
@@ -160,7 +176,7 @@ impl<S: Session> Socket<S> {
 }
 
 /// Sends `commands` on a new connection to the socket at `path` and reads until the other end closes.
-async fn exchange(path: &Path, commands: &str) -> Result<String, String> {
+async fn exchange(path: &Path, commands: &str) -> std::io::Result<String> {
     let whole = async {
         let mut stream = UnixStream::connect(path).await?;
         stream.write_all(format!("{commands}\n").as_bytes()).await?;
@@ -168,11 +184,7 @@ async fn exchange(path: &Path, commands: &str) -> Result<String, String> {
         stream.shutdown().await?;
         let mut answer = Vec::new();
         stream.take(LONGEST).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    match timeout(ANSWER, whole).await {
-        Ok(Ok(answer)) => Ok(String::from_utf8_lossy(&answer).into_owned()),
-        Ok(Err(fault)) => Err(fault.to_string()),
-        Err(_) => Err(ExecError::TimedOut(ANSWER).to_string()),
-    }
+    timeout(ANSWER, whole).await.unwrap_or_else(|_| Err(std::io::Error::other(ExecError::TimedOut(ANSWER))))
 }

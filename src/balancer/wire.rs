@@ -3,6 +3,7 @@
 //! Whatever comes from the socket is untrusted. Nothing here panics, and a number that is none is an error, never a
 //! zero: a garbled answer must not look like an idle server. Formats are those of haproxy's management guide, §9.3.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::model::{ServerState, clean};
@@ -171,7 +172,7 @@ pub fn stats(text: &str) -> Result<BTreeMap<String, Stat>, WireError> {
     let columns = Columns::new("show stat", header.iter().map(|name| name.trim_start_matches("# ")));
     let mut servers = BTreeMap::new();
     for row in records {
-        let row: Vec<&str> = row.iter().map(String::as_str).collect();
+        let row: Vec<&str> = row.iter().map(AsRef::as_ref).collect();
         let must = |name| columns.of(name, &row).and_then(|value| number(name, value));
         // A server of a TCP backend has none of the columns for HTTP.
         let count = |name| columns.of(name, &row).ok().filter(|value| !value.is_empty());
@@ -218,9 +219,15 @@ impl<'a> Columns<'a> {
 }
 
 /// The records of a CSV text; fields may be quoted, with `""` for a quote and any character inside.
-fn records(text: &str) -> Vec<Vec<String>> {
+fn records(text: &str) -> Vec<Vec<Cow<'_, str>>> {
+    // haproxy quotes what holds a comma, a quote or a line end, which is next to never; and a poll of a large backend
+    // has tens of thousands of fields.
+    if !text.contains('"') {
+        let lines = text.lines().filter(|line| !line.is_empty());
+        return lines.map(|line| line.split(',').map(Cow::Borrowed).collect()).collect();
+    }
     let mut records = Vec::new();
-    let mut record = Vec::new();
+    let mut record: Vec<Cow<'_, str>> = Vec::new();
     let mut field = String::new();
     let mut quoted = false;
     let mut characters = text.chars().peekable();
@@ -231,16 +238,16 @@ fn records(text: &str) -> Vec<Vec<String>> {
                 field.push('"');
             }
             '"' => quoted = !quoted,
-            ',' if !quoted => record.push(std::mem::take(&mut field)),
+            ',' if !quoted => record.push(Cow::Owned(std::mem::take(&mut field))),
             '\n' if !quoted => {
-                record.push(std::mem::take(&mut field));
+                record.push(Cow::Owned(std::mem::take(&mut field)));
                 records.push(std::mem::take(&mut record));
             }
             c => field.push(c),
         }
     }
     if !record.is_empty() || !field.is_empty() {
-        record.push(field);
+        record.push(Cow::Owned(field));
         records.push(record);
     }
     records.retain(|record| record.len() > 1 || !record[0].is_empty());

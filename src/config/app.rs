@@ -13,19 +13,19 @@ use super::{roles, take};
 
 /// How long a restart may take unless the recipe says otherwise: systemd's own limit for a stop is 90 s, but an app
 /// that needs more than a minute to hand over is better told so than waited for.
-const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
+const RESTART_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Reads `[app]`.
 pub(super) fn read(table: &Table<'_>, around: Surroundings<'_>) -> Result<AppSpec, Wrong> {
-    let role = table.required("role", "\"app\"", |value| roles::of_a_host(&value, around.hosts));
-    let instances = table.required("instances", "[4040, 4041]", |value| instances(&value));
+    let role = table.required("role", "\"app\"", |value| roles::of_a_host(value, around.hosts));
+    let instances = table.required("instances", "[4040, 4041]", instances);
     let count = instances.as_ref().map_or(0, Vec::len);
     let restart = table.required("restart", "\"sudo -n systemctl restart app@{port}\"", |value| {
-        let command = around.templates.command(&value, Known::Instance)?;
-        uses_port(&value, command, count, "each would be restarted as often as there are instances")
+        let command = around.templates.command(value, Known::Instance)?;
+        uses_port(value, command, count, "each would be restarted as often as there are instances")
     });
     let restart_timeout = table.or("restart-timeout", take::duration, RESTART_TIMEOUT);
-    let logs = table.optional("logs", |value| around.templates.command(&value, Known::Instance));
+    let logs = table.optional("logs", |value| around.templates.command(value, Known::Instance));
     table.finish();
     let (role, instances, restart) = (role?, instances?, restart?);
     Ok(AppSpec { role, instances, restart, restart_timeout: restart_timeout?, logs: logs? })
@@ -55,7 +55,7 @@ fn instances(value: &Value<'_>) -> Result<Vec<Instance>, Wrong> {
         let number = item.number("a port")?;
         match u16::try_from(number) {
             Ok(1..) => Ok(Instance(u16::try_from(number).unwrap_or_default())),
-            _ => Err(item.fail("must be a list of ports", "a port is a number from 1 to 65535")),
+            _ => Err(item.fail("must be a port", "ports are numbers from 1 to 65535")),
         }
     })?;
     if ports.is_empty() {
@@ -65,7 +65,7 @@ fn instances(value: &Value<'_>) -> Result<Vec<Instance>, Wrong> {
     }
     for (at, (port, item)) in ports.iter().enumerate() {
         if let Some((_, first)) = ports[..at].iter().find(|(other, _)| other == port) {
-            let error = item.wrong(&format!("has the port {port} twice"), "here again");
+            let error = value.wrong(&format!("has the port {port} twice"), "").at(item.place("here again"));
             return Err(item.fail_with(error.see(Some(first.place("first here")))));
         }
     }

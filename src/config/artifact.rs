@@ -8,7 +8,7 @@ use super::recipe::{Artifact, Surroundings};
 use super::report::Wrong;
 use super::table::Table;
 use super::value::Value;
-use super::{git, take, url};
+use super::{git, project, take, url};
 
 /// The archives that can be unpacked on a host.
 const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2"];
@@ -24,30 +24,29 @@ pub(super) fn read(value: &Value<'_>, around: Surroundings<'_>) -> Result<Source
     let there: Vec<_> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
     let source = match there.as_slice() {
         [] => return Err(value.fail_with(value.wrong("does not say what is shipped", "").help(forms))),
-        ["git"] => {
-            let url = table.required("git", "\"…\"", |value| git::url(&value));
-            let reference = table.required("ref", "\"main\"", |value| git::reference(&value));
-            url.and_then(|url| Ok(Source::Git { url, reference: reference? }))
-        }
-        ["directory"] => {
-            table.required("directory", "\"dist\"", |value| directory(&value, around)).map(Source::Directory)
-        }
-        ["archive"] => {
-            table.required("archive", "\"web.tar.zst\"", |value| archive(&value, around)).map(Source::Archive)
-        }
-        ["url"] => download(&table),
         [first, second, ..] => {
             let error = value.wrong("says twice what is shipped", "").at(table.place_of(second).label("and this"));
             return Err(value.fail_with(error.see(Some(table.place_of(first).label("this"))).help(forms)));
         }
-        [_] => return Err(Wrong),
+        [kind] => match *kind {
+            "git" => repository(&table),
+            "directory" => table.required("directory", "", |value| directory(value, around)).map(Source::Directory),
+            "archive" => table.required("archive", "", |value| archive(value, around)).map(Source::Archive),
+            _ => download(&table),
+        },
     };
     table.finish();
     source
 }
 
+fn repository(table: &Table<'_>) -> Result<Source, Wrong> {
+    let url = table.required("git", "", git::url);
+    let reference = table.required("ref", "\"main\"", git::reference);
+    Ok(Source::Git { url: url?, reference: reference? })
+}
+
 fn directory(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong> {
-    let path = around.project.join(take::line(value)?);
+    let path = project::path(around.project, take::line(value)?);
     if around.artifact == Artifact::NotNeeded || path.is_dir() {
         return Ok(path);
     }
@@ -57,7 +56,7 @@ fn directory(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wro
 fn archive(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong> {
     let text = take::line(value)?;
     check_ending(value, text)?;
-    let path = around.project.join(text);
+    let path = project::path(around.project, text);
     if around.artifact == Artifact::NotNeeded || path.is_file() {
         return Ok(path);
     }
@@ -74,9 +73,9 @@ fn absent(value: &Value<'_>, path: &std::path::Path, other: &str, none: &str) ->
 
 fn download(table: &Table<'_>) -> Result<Source, Wrong> {
     let url = table.required("url", "\"https://…\"", |value| {
-        let text = url::of_a_download(&value)?;
+        let text = url::of_a_download(value)?;
         let path = text.split(['?', '#']).next().unwrap_or_default();
-        check_ending(&value, path).map(|()| text.to_owned())
+        check_ending(value, path).map(|()| text.to_owned())
     });
     let sha256 = table.required("sha256", "\"…\"", |value| {
         let text = value.string()?.to_ascii_lowercase();

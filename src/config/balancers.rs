@@ -42,14 +42,21 @@ pub(super) fn read(
 
 fn one(table: &Table<'_>, templates: Templates<'_>, hosts: Option<&[Host]>) -> Result<BalancerSpec, Wrong> {
     let kind =
-        table.required("kind", "\"haproxy\"", |value| take::one_of(&value, &[("haproxy", BalancerKind::Haproxy)]));
-    let role = table.required("role", "\"lb\"", |value| roles::of_a_host(&value, hosts));
-    let socket = table.required("socket", "\"/run/haproxy/admin.sock\"", |value| socket(&value, templates));
+        table.required("kind", "\"haproxy\"", |value| take::one_of(value, &[("haproxy", BalancerKind::Haproxy)]));
+    let role = table.required("role", "\"lb\"", |value| roles::of_a_host(value, hosts));
+    let socket = table.required("socket", "\"/run/haproxy/admin.sock\"", |value| socket(value, templates));
     let backend = table.required("backend", "\"app\"", take::name::<BackendName>);
-    let server = table.required("server", "\"{host}\"", |value| templates.line(&value, Known::Host));
-    let serves = table.required("serves", "\"app\"", |value| roles::of_a_host(&value, hosts));
+    let server = table.required("server", "\"{host}\"", |value| templates.line(value, Known::Host));
+    let balanced = table.required("serves", "\"app\"", |value| roles::of_a_host(value, hosts));
     table.finish();
-    Ok(BalancerSpec { kind: kind?, role: role?, socket: socket?, backend: backend?, server: server?, serves: serves? })
+    Ok(BalancerSpec {
+        kind: kind?,
+        role: role?,
+        socket: socket?,
+        backend: backend?,
+        server: server?,
+        serves: balanced?,
+    })
 }
 
 fn socket(value: &Value<'_>, templates: Templates<'_>) -> Result<Template, Wrong> {

@@ -109,6 +109,7 @@ impl Diagnostics {
     }
 
     /// Each error.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
         self.0.iter()
     }

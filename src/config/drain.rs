@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) fn read(table: &Table<'_>) -> Result<DrainSpec, Wrong> {
     let words = [("abort", Leftover::Abort), ("cut", Leftover::Cut)];
     let timeout = table.or("timeout", take::duration, TIMEOUT);
-    let leftover = table.or("leftover", |value| take::one_of(&value, &words), Leftover::Abort);
+    let leftover = table.or("leftover", |value| take::one_of(value, &words), Leftover::Abort);
     table.finish();
     Ok(DrainSpec { timeout: timeout?, leftover: leftover? })
 }

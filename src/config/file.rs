@@ -36,7 +36,7 @@ impl<'d> File<'d> {
             if line != last_line {
                 last_line = line;
                 let error = Diagnostic::new(format!("`{}` is not valid TOML", self.source.path()))
-                    .at(self.place(self.on_one_line(span), error.message()));
+                    .at(self.place(self.on_one_line(span.clone()), plainer(error.message(), self.text(span))));
                 outcome = Err(self.report.add(error));
             }
         }
@@ -86,5 +86,14 @@ impl<'d> File<'d> {
     fn on_one_line(self, span: Range<usize>) -> Range<usize> {
         let length = self.text(span.clone()).find('\n').unwrap_or(span.len());
         span.start..span.start + length
+    }
+}
+
+/// The parser's `message` in words that do not need its grammar; `text` is what it is about.
+fn plainer<'a>(message: &'a str, text: &str) -> &'a str {
+    match message {
+        "string values must be quoted, expected literal string" if text.is_empty() => "a value is missing here",
+        "string values must be quoted, expected literal string" => "strings must be in quotes",
+        _ => message,
     }
 }

@@ -13,12 +13,13 @@ pub(super) fn url(value: &Value<'_>) -> Result<String, Wrong> {
     if text.starts_with('-') {
         return Err(wrong("git would take this for an option"));
     }
+    // `ext::sh -c …` and its like run commands.
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+._-".contains(c));
+    if let Some((transport, _)) = text.split_once("::").filter(|(transport, _)| word(transport)) {
+        return Err(wrong(&format!("`{transport}::` would run a helper program on the hosts")));
+    }
     if text.contains(char::is_whitespace) {
         return Err(wrong("there is a space in it"));
-    }
-    // `ext::sh -c …` and its like run commands.
-    if let Some((transport, _)) = text.split_once("::") {
-        return Err(wrong(&format!("`{transport}::` would run a helper program on the hosts")));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return if text.starts_with('/') || text.contains(':') {
@@ -68,7 +69,7 @@ pub(super) fn reference(value: &Value<'_>) -> Result<String, Wrong> {
         format!("a name in git has no `{part}`")
     } else if text == "@" || text.starts_with(['/', '.']) || text.ends_with(['/', '.']) {
         "a name in git begins and ends with neither `/` nor `.`".to_owned()
-    } else if text.split('/').any(|part| part.ends_with(".lock")) {
+    } else if text.split('/').any(|part| part.strip_suffix(".lock").is_some()) {
         "a name in git does not end in `.lock`".to_owned()
     } else {
         return Ok(text.to_owned());

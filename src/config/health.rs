@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For the whole: twice the boot of a large Rails app.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// In a row: one pass may come from the old process on its way out.
 const PASSES: u32 = 2;
@@ -26,8 +26,8 @@ const PASSES: u32 = 2;
 /// Reads `[health]` for so many `instances` of the app.
 pub(super) fn read(table: &Table<'_>, templates: Templates<'_>, instances: usize) -> Result<HealthSpec, Wrong> {
     let url = table.required("url", "\"http://127.0.0.1:{port}/up\"", |value| {
-        let url = url::of_a_page(&value, templates)?;
-        uses_port(&value, url, instances, "one healthy instance would vouch for the others")
+        let url = url::of_a_page(value, templates)?;
+        uses_port(value, url, instances, "one healthy instance would vouch for the others")
     });
     let interval = table.or("interval", take::duration, INTERVAL);
     let timeout = table.or("timeout", take::duration, TIMEOUT);
@@ -51,7 +51,7 @@ pub(super) fn read(table: &Table<'_>, templates: Templates<'_>, instances: usize
     Ok(HealthSpec { url: url?, interval: interval?, timeout, deadline, passes: passes?, release: release? })
 }
 
-fn proof(value: Value<'_>) -> Result<ReleaseProof, Wrong> {
+fn proof(value: &Value<'_>) -> Result<ReleaseProof, Wrong> {
     let text = value.string()?;
     match (text, text.strip_prefix("header:")) {
         ("process", _) => Ok(ReleaseProof::Process),
@@ -65,6 +65,6 @@ fn proof(value: Value<'_>) -> Result<ReleaseProof, Wrong> {
             let error = value.wrong("needs the name of a header", "");
             Err(value.fail_with(error.help("write for example `\"header:X-Release\"`")))
         }
-        _ => Err(take::unknown_word(&value, text, ["process", "body", "header:NAME"])),
+        _ => Err(take::unknown_word(value, text, ["process", "body", "header:NAME"])),
     }
 }

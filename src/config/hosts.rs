@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Host, HostName, Role};
+use crate::model::{Address, Host, HostName, NameError, Role};
 
+use super::diagnostic::Place;
 use super::report::Wrong;
 use super::table::Table;
 use super::value::Value;
@@ -27,19 +28,20 @@ pub(super) fn read(root: &Table<'_>) -> Result<Vec<Host>, Wrong> {
             fresh
         });
         outcome = outcome.and(result);
-    }
-    if hosts.len() > range::MOST as usize {
-        let error = Diagnostic::new(format!("these are {} hosts; an inventory may have {}", hosts.len(), range::MOST));
-        return Err(root.file().report(error.at(root.file().whole()).help("split it into several environments")));
+        if hosts.len() > range::MOST as usize {
+            let error = Diagnostic::new(format!("there are more than {} hosts", range::MOST));
+            let place = table.place_of("name").label("with these it is one too many");
+            return Err(root.file().report(error.at(place).help("split the inventory into several environments")));
+        }
     }
     outcome.map(|()| hosts)
 }
 
 /// The hosts of one entry.
 fn entry(table: &Table<'_>) -> Result<Vec<Host>, Wrong> {
-    let names = table.required("name", "\"web[1:8]\"", |value| names(&value));
-    let addresses = table.optional("address", |value| addresses(&value).map(|addresses| (addresses, value)));
-    let roles = table.required("roles", "[\"app\"]", |value| roles(&value));
+    let names = table.required("name", "\"web[1:8]\"", names);
+    let addresses = table.optional("address", |value| addresses(value).map(|addresses| (addresses, value.clone())));
+    let roles = table.required("roles", "[\"app\"]", roles);
     let labels = table.section_or_empty("labels").and_then(|labels| read_labels(&labels));
     table.finish();
     let (names, addresses, roles, labels) = (names?, addresses?, roles?, labels?);
@@ -61,13 +63,13 @@ fn entry(table: &Table<'_>) -> Result<Vec<Host>, Wrong> {
 }
 
 fn names(value: &Value<'_>) -> Result<Vec<HostName>, Wrong> {
-    let names: Result<_, _> = expanded(value)?.iter().map(|name| name.parse()).collect();
-    names.map_err(|error: crate::model::NameError| value.fail("is not a name", error.to_string()))
+    let names: Result<_, NameError> = expanded(value)?.iter().map(|name| name.parse()).collect();
+    names.map_err(|error| value.fail("is not a name", error.to_string()))
 }
 
 fn addresses(value: &Value<'_>) -> Result<Vec<Address>, Wrong> {
-    let addresses: Result<_, _> = expanded(value)?.iter().map(|address| address.parse()).collect();
-    addresses.map_err(|error: crate::model::NameError| {
+    let addresses: Result<_, NameError> = expanded(value)?.iter().map(|address| address.parse()).collect();
+    addresses.map_err(|error| {
         let text = value.string().unwrap_or_default();
         let error = value.wrong("is not an address", error.to_string());
         value.fail_with(match text {
@@ -88,7 +90,7 @@ fn expanded(value: &Value<'_>) -> Result<Vec<String>, Wrong> {
 }
 
 fn roles(value: &Value<'_>) -> Result<BTreeSet<Role>, Wrong> {
-    let roles = value.list("a list of roles", take::name_in)?;
+    let roles = value.list("a list of roles", take::name)?;
     if roles.is_empty() {
         return Err(value.fail("is empty", "a host without a role is never used"));
     }
@@ -97,27 +99,27 @@ fn roles(value: &Value<'_>) -> Result<BTreeSet<Role>, Wrong> {
 
 /// Labels: anything that a selector `key=value` can name.
 fn read_labels(table: &Table<'_>) -> Result<BTreeMap<String, String>, Wrong> {
-    let label = |key: &str, value: &Value<'_>| {
+    let label = |key: &str, place: Place, value: &Value<'_>| {
         if key.parse::<HostName>().is_err() {
-            return Err(
-                value.fail("has an odd name", "the name of a label is made of letters, digits, `.`, `_` and `-`")
-            );
+            let error = Diagnostic::new(format!("`{key}` can't be the name of a label"));
+            let label = "names are made of letters, digits, `.`, `_` and `-`";
+            return Err(value.fail_with(error.at(place.label(label))));
         }
         let text = take::line(value)?;
         if text.contains(',') || text.trim() != text {
-            return Err(value.fail("can't be selected by", "a label has no comma, and no space at its ends"));
+            return Err(value.fail("is not a label", "a label has no comma, and no space at its ends"));
         }
         Ok((key.to_owned(), text.to_owned()))
     };
-    let labels: Vec<_> = table.entries().iter().map(|(key, _, value)| label(key, value)).collect();
+    let labels: Vec<_> = table.entries().into_iter().map(|(key, place, value)| label(key, place, &value)).collect();
     labels.into_iter().collect()
 }
 
 /// The names and addresses so far, by the place of the entry that made them.
 #[derive(Debug, Default)]
 struct Seen {
-    names: BTreeMap<HostName, super::diagnostic::Place>,
-    addresses: BTreeMap<Address, (HostName, super::diagnostic::Place)>,
+    names: BTreeMap<HostName, Place>,
+    addresses: BTreeMap<Address, (HostName, Place)>,
 }
 
 impl Seen {

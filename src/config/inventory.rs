@@ -25,21 +25,18 @@ pub(super) struct Draft {
 
 /// Reads the inventory of `environment` from `root`, the table of its file, which lies in `folder`.
 pub(super) fn read(root: &Table<'_>, environment: &EnvironmentName, folder: &std::path::Path) -> Draft {
-    let vars = root.section_or_empty("vars").and_then(|table| vars::read(&table));
+    // The order is that of the list of keys in errors; balancers come last, as they need hosts and vars.
+    let recipe = root.required("recipe", "\"web\"", take::name);
+    let strategy = root.or("strategy", strategy, StrategyName::Rolling);
+    let protected = root.or("protected", take::bool, false);
+    let ssh = root.section_or_empty("ssh").and_then(|table| ssh::read(&table, folder));
+    let limits = root.section_or_empty("limits").and_then(|table| limits::read(&table));
     let hosts = hosts::read(root);
+    let vars = root.section_or_empty("vars").and_then(|table| vars::read(&table));
     let templates = Templates { vars: vars.as_ref().ok() };
-    let draft = Draft {
-        recipe: root.required("recipe", "\"web\"", take::name),
-        strategy: root.or("strategy", strategy, StrategyName::Rolling),
-        protected: root.or("protected", take::bool, false),
-        ssh: root.section_or_empty("ssh").and_then(|table| ssh::read(&table, folder)),
-        limits: root.section_or_empty("limits").and_then(|table| limits::read(&table)),
-        balancers: balancers::read(root, templates, environment, hosts.as_deref().ok()),
-        hosts,
-        vars,
-    };
+    let balancers = balancers::read(root, templates, environment, hosts.as_deref().ok());
     root.finish();
-    draft
+    Draft { recipe, strategy, protected, ssh, limits, hosts, balancers, vars }
 }
 
 impl Draft {
@@ -59,6 +56,6 @@ impl Draft {
     }
 }
 
-fn strategy(value: Value<'_>) -> Result<StrategyName, Wrong> {
-    take::one_of(&value, &StrategyName::ALL.map(|strategy| (strategy.as_str(), strategy)))
+fn strategy(value: &Value<'_>) -> Result<StrategyName, Wrong> {
+    take::one_of(value, &StrategyName::ALL.map(|strategy| (strategy.as_str(), strategy)))
 }

@@ -17,8 +17,8 @@ pub(super) fn read(table: &Table<'_>) -> Result<LimitSpec, Wrong> {
     Ok(LimitSpec { max_in_flight: max_in_flight?, min_serving: min_serving?, max_failures: max_failures? })
 }
 
-fn in_flight(value: Value<'_>) -> Result<Amount, Wrong> {
-    match take::amount(value.clone())? {
+fn in_flight(value: &Value<'_>) -> Result<Amount, Wrong> {
+    match take::amount(value)? {
         Amount::Count(0) | Amount::Percent(0) => {
             Err(value.fail("must be at least 1", "with no host in flight, nothing is ever deployed"))
         }
@@ -34,41 +34,37 @@ pub(super) fn check(
     role: &str,
     total: usize,
 ) -> Result<(), Wrong> {
-    let floor = limits.min_serving.of(total, Rounding::Up);
     let hosts = if total == 1 { "1 host".to_owned() } else { format!("{total} hosts") };
-    let complain = |key, message: String, label: String, help: &str| {
-        // What is not written has its default, and no place of its own.
-        let written = table.has(key);
-        let place = if written { table.place_of(key).label(label) } else { table.file().whole() };
-        Err(table.file().report(Diagnostic::new(message).at(place).help(help)))
+    let complain = |key, message: &str, label: String, help: &str| {
+        // What is not written has no place of its own.
+        let error = if table.has(key) {
+            Diagnostic::new(message).at(table.place_of(key).label(label))
+        } else {
+            let message = format!("{message}: by default, `limits.{key}` {label}");
+            Diagnostic::new(message).at(table.file().whole())
+        };
+        Err(table.file().report(error.help(help)))
     };
-    let share = "use a share such as `\"75%\"`, so that the limit follows the inventory";
+    let floor = limits.min_serving.of(total, Rounding::Up);
     let serving = if floor > total {
-        let message = "`limits.min-serving` is larger than the fleet".to_owned();
-        complain("min-serving", message, format!("asks for {floor} hosts, role `{role}` has {total}"), share)
+        let label = format!("asks for {floor} hosts, role `{role}` has {total}");
+        let help = "use a share such as `\"75%\"`, so that the limit follows the inventory";
+        complain("min-serving", "`limits.min-serving` is larger than the fleet", label, help)
     } else if floor == total && strategy == StrategyName::Rolling {
-        let message = format!("`limits.min-serving` is {}, all of {hosts} with role `{role}`", limits.min_serving);
-        let label = "a rolling deploy could never take one out".to_owned();
+        let label = format!("keeps {floor} of {hosts} with role `{role}`");
         let help = if total == 1 {
-            "with one host, a rolling deploy means that nothing serves for a while: write `min-serving = 0` to accept that"
+            "add a host; or write `min-serving = 0` in `[limits]`, and nothing serves while it restarts"
         } else {
             "leave room for at least one host"
         };
-        complain("min-serving", message, label, help)
+        complain("min-serving", "a rolling deploy could never take a host out", label, help)
     } else {
         Ok(())
     };
     let failures = limits.max_failures.of(total, Rounding::Down);
-    let failing = if failures >= total {
-        let message = "`limits.max-failures` never stops a deploy".to_owned();
-        complain(
-            "max-failures",
-            message,
-            format!("allows {failures} of {hosts} to fail"),
-            "`0` stops at the first failure",
-        )
-    } else {
-        Ok(())
-    };
-    serving.and(failing)
+    if failures < total {
+        return serving;
+    }
+    let label = format!("lets {failures} of {hosts} fail");
+    complain("max-failures", "no number of failures would stop a deploy", label, "`0` stops at the first one")
 }

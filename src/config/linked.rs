@@ -2,8 +2,8 @@
 
 use super::report::Wrong;
 use super::table::Table;
-use super::take;
 use super::value::Value;
+use super::{Diagnostic, take};
 
 /// Both lists, of which no path is another's, or inside another.
 pub(super) fn read(table: &Table<'_>) -> Result<(Vec<String>, Vec<String>), Wrong> {
@@ -11,24 +11,26 @@ pub(super) fn read(table: &Table<'_>) -> Result<(Vec<String>, Vec<String>), Wron
     let files = table.optional("linked-files", |value| value.list("a list of paths", path));
     let (dirs, files) = (dirs?.unwrap_or_default(), files?.unwrap_or_default());
     let all: Vec<_> = dirs.iter().chain(&files).collect();
+    let mut outcome = Ok(());
     for (at, (path, value)) in all.iter().enumerate() {
         let inside = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
         for (other, first) in &all[..at] {
             let (message, label) = if path == other {
-                (format!("links `{path}` twice"), "here again".to_owned())
+                (format!("`{path}` is linked twice"), "here again")
             } else if inside(path, other) {
-                (format!("links `{path}`, which lies in `{other}`"), format!("inside `{other}`"))
+                (format!("`{path}` is linked, and so is `{other}` around it"), "inside")
             } else if inside(other, path) {
-                (format!("links `{path}`, which `{other}` lies in"), format!("around `{other}`"))
+                (format!("`{path}` is linked, and so is `{other}` inside it"), "around")
             } else {
                 continue;
             };
-            let error = value.wrong(&message, label).see(Some(first.place("linked here")));
-            return Err(value.fail_with(error.help("link the outer one or the inner one, not both")));
+            let error = Diagnostic::new(message).at(value.place(label)).see(Some(first.place("linked here")));
+            outcome = Err(value.fail_with(error.help("link one of them")));
+            break;
         }
     }
     let paths = |list: Vec<(String, Value<'_>)>| list.into_iter().map(|(path, _)| path).collect();
-    Ok((paths(dirs), paths(files)))
+    outcome.map(|()| (paths(dirs), paths(files)))
 }
 
 /// A path below the release, without a slash at its end.
@@ -42,5 +44,5 @@ fn path(value: &Value<'_>) -> Result<String, Wrong> {
     } else {
         return Ok(path.to_owned());
     };
-    Err(value.fail("must hold paths below the release", fault))
+    Err(value.fail("must be a path below the release", fault))
 }

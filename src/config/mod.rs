@@ -1,8 +1,8 @@
 //! From the text of an inventory and a recipe to the model, or to all that is wrong with them.
 //!
-//! Files are decoded by hand, key by key ([`table`]), not by derived code: that one stops at the first error, and a
+//! Files are decoded by hand, key by key (`table`), not by derived code: that one stops at the first error, and a
 //! person who is told of one error a run is a person who runs ten times. Every reader reports what it finds to one
-//! [`report`] and goes on. A [`Diagnostic`] names the place, the reason and the way out.
+//! `report` and goes on. A [`Diagnostic`] names the place, the reason and the way out.
 
 mod app;
 mod artifact;
@@ -42,8 +42,11 @@ use std::path::Path;
 
 use crate::model::{EnvironmentName, Inventory, Recipe};
 
+use file::File;
 use recipe::{Artifact, Surroundings};
 use report::{Report, Wrong};
+use table::Table;
+use template::Templates;
 
 pub use diagnostic::{Annotation, Diagnostic, Diagnostics, Place};
 pub use source::Source;
@@ -89,17 +92,17 @@ fn read(
     let source = project::inventory(project, environment).map_err(|error| report.add(error))?;
     let environment: EnvironmentName = environment.parse().map_err(|_| Wrong)?;
     files.push(source.path().to_owned());
-    let file = file::File::new(&source, report);
+    let file = File::new(&source, report);
     let (root, inventory_syntax) = file.parse();
     // With broken syntax, whatever else is said about a file would be a guess; its recipe is looked at all the same.
     let silent = Report::default();
-    let root = inventory_syntax.map_or_else(|_| file::File::new(&source, &silent).root(&root), |()| file.root(&root));
-    let draft = inventory::read(&root, &environment, &project.join("inventories"));
+    let root = inventory_syntax.map_or_else(|_| File::new(&source, &silent).root(&root), |()| file.root(&root));
+    let draft = inventory::read(&root, &environment, &project::path(project, "inventories"));
     let known = inventory_syntax.is_ok();
 
     let name = draft.recipe.clone()?;
     let around = Surroundings {
-        templates: template::Templates { vars: draft.vars.as_ref().ok().filter(|_| known) },
+        templates: Templates { vars: draft.vars.as_ref().ok().filter(|_| known) },
         hosts: draft.hosts.as_deref().ok().filter(|_| known),
         project,
         artifact,
@@ -107,7 +110,7 @@ fn read(
     let source = project::recipe(project, name.as_str())
         .map_err(|error| report.add(error.at(root.place_of("recipe").label("this recipe is not there"))))?;
     files.push(source.path().to_owned());
-    let file = file::File::new(&source, report);
+    let file = File::new(&source, report);
     let (recipe_root, recipe_syntax) = file.parse();
     recipe_syntax?;
     let recipe = recipe::read(&file.root(&recipe_root), around);
@@ -120,7 +123,7 @@ fn read(
 }
 
 /// Whether the inventory's limits can be kept on the hosts that the recipe's app runs on.
-fn check_limits(root: &table::Table<'_>, inventory: &inventory::Draft, recipe: &recipe::Draft) -> Result<(), Wrong> {
+fn check_limits(root: &Table<'_>, inventory: &inventory::Draft, recipe: &recipe::Draft) -> Result<(), Wrong> {
     let (Ok(limits), Ok(strategy), Ok(hosts), Ok(app)) =
         (&inventory.limits, &inventory.strategy, &inventory.hosts, &recipe.app)
     else {

@@ -54,7 +54,7 @@ fn missing(message: String, project: &Path, folder: &str, wanted: &str) -> Diagn
     let near = suggest::closest(wanted, names.iter().map(String::as_str));
     let there = match names.as_slice() {
         [] => format!("there is no file in `{}` yet", path(project, folder).display()),
-        names => format!("there are {}", suggest::list(names.iter().map(String::as_str))),
+        names => suggest::what_there_is(names.iter().map(String::as_str)),
     };
     Diagnostic::new(message).maybe_help(near.map(|near| format!("did you mean `{near}`?"))).help(there)
 }
@@ -66,16 +66,16 @@ fn read(file: &Path) -> Result<Arc<Source>, Diagnostic> {
         Ok(text) => Ok(Arc::new(Source::new(shown, text))),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
             Err(Diagnostic::new(format!("`{shown}` is not text in UTF-8"))
                 .help(format!("line {line} holds a byte that is not; save the file as UTF-8")))
         }
     }
 }
 
-/// `folder` of the project, as the user would type it: without `./`.
-fn path(project: &Path, folder: &str) -> PathBuf {
-    if project == Path::new(".") { PathBuf::from(folder) } else { project.join(folder) }
+/// What `inner` is to the project, as the user would type it: without `./`.
+pub(super) fn path(project: &Path, inner: &str) -> PathBuf {
+    if project == Path::new(".") { PathBuf::from(inner) } else { project.join(inner) }
 }
 
 /// The project's folder in full, for people who are not where they think.

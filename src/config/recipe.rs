@@ -47,14 +47,15 @@ pub(super) struct Draft {
 /// Reads a recipe from `root`, the table of its file.
 pub(super) fn read(root: &Table<'_>, around: Surroundings<'_>) -> Draft {
     let templates = around.templates;
+    let release = root
+        .required_section("release", "it says what is shipped, and to where", "`root` and `source`")
+        .and_then(|table| release::read(&table, around));
     let app = root
         .required_section("app", "it says what runs on the hosts", "`role`, `instances` and `restart`")
         .and_then(|table| app::read(&table, around));
     let instances = app.as_ref().map_or(0, |app| app.instances.len());
     let draft = Draft {
-        release: root
-            .required_section("release", "it says what is shipped, and to where", "`root` and `source`")
-            .and_then(|table| release::read(&table, around)),
+        release,
         health: root
             .required_section(
                 "health",

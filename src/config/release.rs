@@ -15,11 +15,11 @@ const KEEP: u32 = 5;
 
 /// Reads `[release]`.
 pub(super) fn read(table: &Table<'_>, around: Surroundings<'_>) -> Result<ReleaseSpec, Wrong> {
-    let root = table.required("root", "\"/srv/app\"", |value| root(&value, around.templates));
+    let root = table.required("root", "\"/srv/app\"", |value| root(value, around.templates));
     let keep = take::at_least(2, "a number of releases", "there must be one to go back to, besides the one that runs");
     let keep = table.or("keep", keep, KEEP);
     let example = "{ git = \"https://git.example.com/acme/web.git\", ref = \"main\" }";
-    let source = table.required("source", example, |value| artifact::read(&value, around));
+    let source = table.required("source", example, |value| artifact::read(value, around));
     let linked = linked::read(table);
     table.finish();
     let (linked_dirs, linked_files) = linked?;
@@ -36,7 +36,7 @@ fn root(value: &Value<'_>, templates: Templates<'_>) -> Result<Template, Wrong> 
     // Values of vars are known; those of the others are names and addresses, which hold nothing odd.
     let path = template.render(|placeholder| match placeholder {
         Placeholder::Var(name) => templates.vars.and_then(|vars| vars.get(name)).cloned().unwrap_or_default(),
-        _ => "x".to_owned(),
+        other => other.to_string().trim_matches(['{', '}']).to_owned(),
     });
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
     let fault = if parts.peek().is_none() {
@@ -48,5 +48,7 @@ fn root(value: &Value<'_>, templates: Templates<'_>) -> Result<Template, Wrong> 
     } else {
         return Ok(template);
     };
-    Err(value.fail("can't be the root of releases", fault))
+    // With the values of vars, the path is another one than the file's.
+    let label = if path == template.to_string() { fault.to_owned() } else { format!("this is `{path}`: {fault}") };
+    Err(value.fail("can't be the root of releases", label))
 }

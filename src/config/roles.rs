@@ -11,7 +11,7 @@ use super::value::Value;
 
 /// A role that some host of `hosts` has; any role, if they could not be read.
 pub(super) fn of_a_host(value: &Value<'_>, hosts: Option<&[Host]>) -> Result<Role, Wrong> {
-    let role: Role = take::name_in(value)?;
+    let role: Role = take::name(value)?;
     let Some(hosts) = hosts else { return Ok(role) };
     let known: BTreeSet<&str> = hosts.iter().flat_map(|host| &host.roles).map(Role::as_str).collect();
     if known.contains(role.as_str()) {

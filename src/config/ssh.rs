@@ -12,14 +12,14 @@ use super::value::Value;
 /// Reads `[ssh]` of an inventory that lies in `folder`.
 pub(super) fn read(table: &Table<'_>, folder: &Path) -> Result<SshSpec, Wrong> {
     let user = table.optional("user", user);
-    let config = table.optional("config", |value| config(&value, folder));
+    let config = table.optional("config", |value| config(value, folder));
     table.finish();
     Ok(SshSpec { user: user?, config: config? })
 }
 
 /// A login: no option of `ssh`, and one word.
-fn user(value: Value<'_>) -> Result<String, Wrong> {
-    let text = take::line(&value)?;
+fn user(value: &Value<'_>) -> Result<String, Wrong> {
+    let text = take::line(value)?;
     if text.starts_with('-') {
         return Err(value.fail("is not a login", "ssh would take this for an option"));
     }
@@ -29,7 +29,7 @@ fn user(value: Value<'_>) -> Result<String, Wrong> {
     }
 }
 
-/// The path of an ssh_config that is there.
+/// The path of an `ssh_config` that is there.
 fn config(value: &Value<'_>, folder: &Path) -> Result<PathBuf, Wrong> {
     let text = take::line(value)?;
     let path = match text.strip_prefix("~/") {

@@ -13,6 +13,15 @@ pub(super) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// `there are …`, or `there is only …`.
+pub(super) fn what_there_is<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.into_iter().collect();
+    match words.as_slice() {
+        [only] => format!("there is only `{only}`"),
+        _ => format!("there are {}", list(words)),
+    }
+}
+
 /// `words` as `` `a`, `b` and `c` ``.
 pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();

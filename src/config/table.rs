@@ -37,16 +37,16 @@ impl<'d> Table<'d> {
     pub fn optional<T>(
         &self,
         key: &'static str,
-        take: impl FnOnce(Value<'d>) -> Result<T, Wrong>,
+        take: impl FnOnce(&Value<'d>) -> Result<T, Wrong>,
     ) -> Result<Option<T>, Wrong> {
-        self.get(key).map(take).transpose()
+        self.get(key).map(|value| take(&value)).transpose()
     }
 
     /// The value of `key` as `take` reads it, or else `default`.
     pub fn or<T>(
         &self,
         key: &'static str,
-        take: impl FnOnce(Value<'d>) -> Result<T, Wrong>,
+        take: impl FnOnce(&Value<'d>) -> Result<T, Wrong>,
         default: T,
     ) -> Result<T, Wrong> {
         self.optional(key, take).map(|value| value.unwrap_or(default))
@@ -57,16 +57,17 @@ impl<'d> Table<'d> {
         &self,
         key: &'static str,
         example: &str,
-        take: impl FnOnce(Value<'d>) -> Result<T, Wrong>,
+        take: impl FnOnce(&Value<'d>) -> Result<T, Wrong>,
     ) -> Result<T, Wrong> {
-        self.get(key).map(take).unwrap_or_else(|| {
-            let place = if self.name.is_empty() { "it belongs above this line" } else { "it belongs in here" };
-            Err(self.file.report(
-                Diagnostic::new(format!("`{}` is missing", self.path_of(key)))
-                    .at(self.place(place))
-                    .help(format!("write `{key} = {example}`")),
-            ))
-        })
+        if let Some(value) = self.get(key) {
+            return take(&value);
+        }
+        let place = if self.name.is_empty() { "it belongs above this line" } else { "it belongs in here" };
+        Err(self.file.report(
+            Diagnostic::new(format!("`{}` is missing", self.path_of(key)))
+                .at(self.place(place))
+                .help(format!("write `{key} = {example}`")),
+        ))
     }
 
     /// The table `[key]`, if it is there.
@@ -125,11 +126,12 @@ impl<'d> Table<'d> {
                 name => format!("unknown key `{key}` in `{name}`"),
             };
             let hint = suggest::closest(key, asked.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            self.file.report(
-                Diagnostic::new(message)
-                    .at(place.label(hint.unwrap_or_default()))
-                    .help(format!("the keys here are {}", suggest::list(asked.iter().copied()))),
-            );
+            self.file.report(Diagnostic::new(message).at(place.label(hint.unwrap_or_default())).help(
+                match asked.as_slice() {
+                    [only] => format!("the only key here is `{only}`"),
+                    _ => format!("the keys here are {}", suggest::list(asked.iter().copied())),
+                },
+            ));
         }
     }
 
@@ -169,7 +171,7 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a number",
         DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(_) => "`true` or `false`",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(array) if array.iter().any(|item| item.get_ref().is_table()) => "a list of tables",
         DeValue::Array(_) => "a list",

@@ -16,12 +16,7 @@ use super::value::Value;
 const LONGEST: Duration = Duration::from_hours(24);
 
 /// A name of one of the kinds of the model.
-pub(super) fn name<T: FromStr<Err = NameError>>(value: Value<'_>) -> Result<T, Wrong> {
-    name_in(&value)
-}
-
-/// A name, of a value that is still needed.
-pub(super) fn name_in<T: FromStr<Err = NameError>>(value: &Value<'_>) -> Result<T, Wrong> {
+pub(super) fn name<T: FromStr<Err = NameError>>(value: &Value<'_>) -> Result<T, Wrong> {
     value.string()?.parse().map_err(|error: NameError| value.fail("is not a name", error.to_string()))
 }
 
@@ -40,10 +35,11 @@ pub(super) fn line<'d>(value: &Value<'d>) -> Result<&'d str, Wrong> {
 }
 
 /// A time longer than none.
-pub(super) fn duration(value: Value<'_>) -> Result<Duration, Wrong> {
+pub(super) fn duration(value: &Value<'_>) -> Result<Duration, Wrong> {
     const EXAMPLES: &str = "times are written like `\"30s\"`, `\"500ms\"` or `\"1m 30s\"`";
-    if value.is_number() {
-        let unit = format!("write `\"{}s\"` if seconds are meant", value.written());
+    let written = value.written().trim_matches(['"', '\'']);
+    if value.is_number() || written.parse::<u32>().is_ok() {
+        let unit = format!("write `\"{written}s\"` if seconds are meant");
         return Err(value.fail_with(value.wrong("needs a unit", "a number of what?").help(unit)));
     }
     let text = value.string()?;
@@ -62,7 +58,7 @@ pub(super) fn duration(value: Value<'_>) -> Result<Duration, Wrong> {
 }
 
 /// `3` or `"25%"`.
-pub(super) fn amount(value: Value<'_>) -> Result<Amount, Wrong> {
+pub(super) fn amount(value: &Value<'_>) -> Result<Amount, Wrong> {
     if value.is_number() {
         return value.number("a number of hosts").map(Amount::Count);
     }
@@ -74,7 +70,7 @@ pub(super) fn amount(value: Value<'_>) -> Result<Amount, Wrong> {
 }
 
 /// A whole number of at least `least`; `what` says what it counts.
-pub(super) fn at_least(least: u32, what: &'static str, why: &'static str) -> impl Fn(Value<'_>) -> Result<u32, Wrong> {
+pub(super) fn at_least(least: u32, what: &'static str, why: &'static str) -> impl Fn(&Value<'_>) -> Result<u32, Wrong> {
     move |value| match value.number(what)? {
         number if number < least => Err(value.fail(&format!("must be at least {least}"), why)),
         number => Ok(number),
@@ -82,8 +78,7 @@ pub(super) fn at_least(least: u32, what: &'static str, why: &'static str) -> imp
 }
 
 /// `true` or `false`.
-#[expect(clippy::needless_pass_by_value, reason = "the form of all readers")]
-pub(super) fn bool(value: Value<'_>) -> Result<bool, Wrong> {
+pub(super) fn bool(value: &Value<'_>) -> Result<bool, Wrong> {
     value.bool()
 }
 
@@ -106,9 +101,5 @@ pub(super) fn unknown_word<'a>(
     let known: Vec<_> = known.into_iter().collect();
     let near = suggest::closest(&word, known.iter().copied());
     let label = near.map_or_else(|| "there is no such thing".to_owned(), |near| format!("did you mean `{near}`?"));
-    let help = match known.as_slice() {
-        [only] => format!("there is only `{only}`"),
-        _ => format!("there are {}", suggest::list(known)),
-    };
-    value.fail_with(value.wrong(&format!("can't be `{word}`"), label).help(help))
+    value.fail_with(value.wrong(&format!("can't be `{word}`"), label).help(suggest::what_there_is(known)))
 }

@@ -37,11 +37,11 @@ fn one(table: &Table<'_>, around: Surroundings<'_>, app: Option<&Role>) -> Resul
     let templates = around.templates;
     let moments = Moment::ALL.map(|moment| (moment.as_str(), moment));
     let name = table.required("name", "\"migrate\"", take::name);
-    let at = table.required("at", "\"updated\"", |value| take::one_of(&value, &moments));
-    let run = table.required("run", "\"bin/rails db:migrate\"", |value| templates.command(&value, Known::Release));
-    let role = table.optional("role", |value| roles::of_a_host(&value, around.hosts));
+    let at = table.required("at", "\"updated\"", |value| take::one_of(value, &moments));
+    let run = table.required("run", "\"bin/rails db:migrate\"", |value| templates.command(value, Known::Release));
+    let role = table.optional("role", |value| roles::of_a_host(value, around.hosts));
     let once = table.or("once", take::bool, false);
-    let directory = table.optional("directory", |value| templates.line(&value, Known::Release));
+    let directory = table.optional("directory", |value| templates.line(value, Known::Release));
     let environment = table.section_or_empty("env").and_then(|table| environment(&table, templates));
     let timeout = table.or("timeout", take::duration, TIMEOUT);
     table.finish();

@@ -1,6 +1,7 @@
 //! Texts with placeholders: which of them have a value where, and whether quoting them works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::model::{Piece, Placeholder, Template, TemplateError};
 
@@ -8,7 +9,7 @@ use super::Diagnostic;
 use super::diagnostic::Place;
 use super::report::Wrong;
 use super::value::Value;
-use super::{shell, suggest, vars};
+use super::{shell, suggest, take, vars};
 
 /// What is known about the values of placeholders.
 #[derive(Debug, Clone, Copy)]
@@ -37,21 +38,21 @@ impl Known {
         }
     }
 
-    fn words(self) -> Vec<&'static str> {
-        let all = ["{host}", "{address}", "{environment}", "{vars.NAME}", "{release}", "{release-path}", "{port}"];
-        all[..match self {
-            Self::Host => 4,
-            Self::Release => 6,
-            Self::Instance => 7,
-        }]
-            .to_vec()
+    fn words(self) -> &'static [&'static str] {
+        const ALL: [&str; 7] =
+            ["{host}", "{address}", "{environment}", "{vars.NAME}", "{release}", "{release-path}", "{port}"];
+        match self {
+            Self::Host => &ALL[..4],
+            Self::Release => &ALL[..6],
+            Self::Instance => &ALL,
+        }
     }
 }
 
 impl Templates<'_> {
     /// A text of one line with placeholders.
     pub fn line(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
-        super::take::line(value)?;
+        take::line(value)?;
         self.text(value, known)
     }
 
@@ -68,14 +69,15 @@ impl Templates<'_> {
     /// A text with placeholders.
     pub fn text(self, value: &Value<'_>, known: Known) -> Result<Template, Wrong> {
         let text = value.string()?;
-        if let Some(at) = text.find('\0') {
-            return Err(
-                value.fail_with(value.wrong("holds a zero byte", "").at(value.place_within(at..at + 1, "here")))
-            );
+        let odd = text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\t'));
+        if let Some((at, odd)) = odd {
+            let place = value.place_within(at..at + odd.len_utf8(), format!("this holds `{}`", odd.escape_default()));
+            let help = (odd == '\r').then(|| "save the file with line ends of Unix".to_owned());
+            return Err(value.fail_with(value.wrong("must be plain text", "").at(place).maybe_help(help)));
         }
         let template = Template::parse(text).map_err(|error| broken(value, &error, known))?;
         let mut outcome = Ok(());
-        for placeholder in template.placeholders() {
+        for placeholder in template.placeholders().collect::<BTreeSet<_>>() {
             if let Err(wrong) = self.check(value, placeholder, known) {
                 outcome = Err(wrong);
             }
@@ -86,9 +88,9 @@ impl Templates<'_> {
     /// Whether `placeholder` has a value at a place where `known` is.
     fn check(self, value: &Value<'_>, placeholder: &Placeholder, known: Known) -> Result<(), Wrong> {
         if !known.covers(placeholder) {
-            let error = Diagnostic::new(format!("`{placeholder}` can't be used in `{}`", value.key()))
-                .at(spot(value, placeholder, "it has no value here"))
-                .help(format!("what can be used here: {}", suggest::list(known.words())));
+            let error = Diagnostic::new(format!("`{placeholder}` can't be used in {}", value.name()))
+                .at(spot(value, placeholder, lacking(placeholder)))
+                .help(format!("what can be used here: {}", suggest::list(known.words().iter().copied())));
             return Err(value.fail_with(error));
         }
         let (Placeholder::Var(name), Some(vars)) = (placeholder, self.vars) else { return Ok(()) };
@@ -98,8 +100,8 @@ impl Templates<'_> {
         let near = suggest::closest(name, vars.keys().map(String::as_str));
         let label = near.map_or_else(String::new, |near| format!("did you mean `{{vars.{near}}}`?"));
         let error =
-            Diagnostic::new(format!("`{}` uses `{placeholder}`, which the inventory does not have", value.key()))
-                .at(spot(value, placeholder, label))
+            Diagnostic::new(format!("{} uses `{placeholder}`, which the inventory does not have", value.name()))
+                .at(spot(value, placeholder, &label))
                 .help(format!("add `{name} = \"…\"` to the inventory's `[vars]`"));
         Err(value.fail_with(error))
     }
@@ -108,21 +110,30 @@ impl Templates<'_> {
     fn check_quotes(self, value: &Value<'_>, template: &Template) -> Result<(), Wrong> {
         let (Some(known), text) = (self.vars, value.string()?) else { return Ok(()) };
         let quoted = shell::quoted(text);
-        for placeholder in template.placeholders() {
+        for placeholder in template.placeholders().collect::<BTreeSet<_>>() {
             let Placeholder::Var(name) = placeholder else { continue };
-            let Some(at) = text.find(&placeholder.to_string()) else { continue };
-            let inside = quoted.iter().any(|range| range.contains(&at));
-            if inside && known.get(name).is_some_and(|value| !shell::is_harmless(value)) {
-                let variable = vars::variable(name);
-                let error = value
-                    .wrong(&format!("has `{placeholder}` in quotes, and its value needs quotes of its own"), "")
-                    .at(spot(value, placeholder, "shipit quotes this itself"))
-                    .help("leave the quotes around it away")
-                    .help(format!("or use the environment variable: `\"${variable}\"`"));
-                return Err(value.fail_with(error));
-            }
+            let inside = places(text, placeholder).find(|place| quoted.iter().any(|part| part.contains(&place.start)));
+            let Some(inside) = inside.filter(|_| known.get(name).is_some_and(|value| !shell::is_harmless(value)))
+            else {
+                continue;
+            };
+            let error = value
+                .wrong(&format!("has `{placeholder}` in quotes, and its value needs quotes of its own"), "")
+                .at(value.place_within(inside, "shipit quotes this itself"))
+                .help("leave the quotes around it away")
+                .help(format!("or use the environment variable: `\"${}\"`", vars::variable(name)));
+            return Err(value.fail_with(error));
         }
         Ok(())
+    }
+}
+
+/// Why `placeholder` has no value at a place.
+fn lacking(placeholder: &Placeholder) -> &'static str {
+    if *placeholder == Placeholder::Port {
+        "this is used once a host, not once an instance"
+    } else {
+        "this must stay the same from release to release"
     }
 }
 
@@ -134,13 +145,22 @@ pub(super) fn beginning(template: &Template) -> String {
     }
 }
 
-/// The place of `placeholder` in `value`.
-fn spot(value: &Value<'_>, placeholder: &Placeholder, label: impl Into<String>) -> Place {
+/// Where `placeholder` stands in `text`, the text of a template.
+fn places(text: &str, placeholder: &Placeholder) -> impl Iterator<Item = Range<usize>> {
     let written = placeholder.to_string();
-    match value.string().ok().and_then(|text| text.find(&written)) {
-        Some(at) => value.place_within(at..at + written.len(), label),
-        None => value.place(label),
-    }
+    let starts: Vec<_> = text.match_indices(&written).map(|(at, _)| at).collect();
+    starts.into_iter().map(move |at| at..at + written.len()).filter(|place| {
+        // Behind a brace it is the second one of `{{`, and behind a dollar sign it is a variable of the shell.
+        let before = &text[..place.start];
+        let braces = before.len() - before.trim_end_matches('{').len();
+        braces.is_multiple_of(2) && !before.ends_with('$')
+    })
+}
+
+/// The first place of `placeholder` in `value`.
+fn spot(value: &Value<'_>, placeholder: &Placeholder, label: &str) -> Place {
+    let first = value.string().ok().and_then(|text| places(text, placeholder).next());
+    first.map_or_else(|| value.place(label), |place| value.place_within(place, label))
 }
 
 fn broken(value: &Value<'_>, error: &TemplateError, known: Known) -> Wrong {
@@ -156,7 +176,7 @@ fn broken(value: &Value<'_>, error: &TemplateError, known: Known) -> Wrong {
             value
                 .wrong(&format!("has an unknown placeholder `{{{name}}}`"), "")
                 .at(value.place_within(*at..*at + name.len() + 2, label))
-                .help(format!("what can be used here: {}", suggest::list(words)))
+                .help(format!("what can be used here: {}", suggest::list(words.iter().copied())))
                 .help("for braces that are no placeholder write `{{` and `}}`")
         }
     };

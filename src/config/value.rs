@@ -15,23 +15,24 @@ use super::table::{Table, kind};
 pub(super) struct Value<'d> {
     file: File<'d>,
     key: String,
-    value: &'d Spanned<DeValue<'d>>,
+    in_list: bool,
+    toml: &'d Spanned<DeValue<'d>>,
 }
 
 impl<'d> Value<'d> {
-    /// The `value` of `key`, which is written with the names of its tables.
-    pub fn new(file: File<'d>, key: String, value: &'d Spanned<DeValue<'d>>) -> Self {
-        Self { file, key, value }
+    /// The value `toml` of `key`, which is written with the names of its tables.
+    pub fn new(file: File<'d>, key: String, toml: &'d Spanned<DeValue<'d>>) -> Self {
+        Self { file, key, in_list: false, toml }
     }
 
-    /// Its key, with the names of its tables.
-    pub fn key(&self) -> &str {
-        &self.key
+    /// What it is called in messages: its key with the names of its tables.
+    pub fn name(&self) -> String {
+        if self.in_list { format!("an item of `{}`", self.key) } else { format!("`{}`", self.key) }
     }
 
     /// A string.
     pub fn string(&self) -> Result<&'d str, Wrong> {
-        match self.value.get_ref() {
+        match self.toml.get_ref() {
             DeValue::String(text) => Ok(text),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
                 Err(self
@@ -43,7 +44,7 @@ impl<'d> Value<'d> {
 
     /// `true` or `false`.
     pub fn bool(&self) -> Result<bool, Wrong> {
-        match self.value.get_ref() {
+        match self.toml.get_ref() {
             DeValue::Boolean(value) => Ok(*value),
             _ => Err(self.fail_with(self.wrong_kind("`true` or `false`"))),
         }
@@ -51,21 +52,23 @@ impl<'d> Value<'d> {
 
     /// A whole number of 0 or more, of at most 32 bits; `what` says what it counts.
     pub fn number(&self, what: &str) -> Result<u32, Wrong> {
-        let DeValue::Integer(number) = self.value.get_ref() else {
+        let DeValue::Integer(number) = self.toml.get_ref() else {
             return Err(self.fail_with(self.wrong_kind(what)));
         };
-        u32::from_str_radix(number.as_str(), number.radix())
-            .map_err(|_| self.fail("is out of range", format!("this must be {what}, from 0 to {}", u32::MAX)))
+        u32::from_str_radix(number.as_str(), number.radix()).map_err(|_| {
+            let slip = if number.as_str().starts_with('-') { "less than nothing" } else { "too large" };
+            self.fail("is out of range", format!("{what} can't be {slip}"))
+        })
     }
 
     /// Whether it is a number.
     pub fn is_number(&self) -> bool {
-        matches!(self.value.get_ref(), DeValue::Integer(_))
+        matches!(self.toml.get_ref(), DeValue::Integer(_))
     }
 
     /// A list; `form` says of what.
     pub fn items(&self, form: &str) -> Result<Vec<Value<'d>>, Wrong> {
-        match self.value.get_ref() {
+        match self.toml.get_ref() {
             DeValue::Array(array) => {
                 Ok(array.iter().map(|item| Self::new(self.file, self.key.clone(), item)).collect())
             }
@@ -80,32 +83,36 @@ impl<'d> Value<'d> {
         take: impl Fn(&Value<'d>) -> Result<T, Wrong>,
     ) -> Result<Vec<(T, Value<'d>)>, Wrong> {
         // Collected first, so that each wrong item is reported, not only the first.
-        let items: Vec<_> = self.items(form)?.into_iter().map(|item| take(&item).map(|value| (value, item))).collect();
+        let items = self.items(form)?.into_iter().map(|item| {
+            let item = Self { in_list: true, ..item };
+            take(&item).map(|value| (value, item))
+        });
+        let items: Vec<_> = items.collect();
         items.into_iter().collect()
     }
 
     /// A table; `form` says how one is written.
     pub fn table(&self, form: &str) -> Result<Table<'d>, Wrong> {
-        match self.value.get_ref() {
-            DeValue::Table(table) => Ok(Table::new(self.file, self.key.clone(), self.value.span(), Some(table))),
+        match self.toml.get_ref() {
+            DeValue::Table(table) => Ok(Table::new(self.file, self.key.clone(), self.toml.span(), Some(table))),
             _ => Err(self.fail_with(self.wrong_kind(form))),
         }
     }
 
     /// The value as the file spells it.
     pub fn written(&self) -> &'d str {
-        self.file.text(self.value.span())
+        self.file.text(self.toml.span())
     }
 
     /// Its place.
     pub fn place(&self, label: impl Into<String>) -> Place {
-        self.file.place(self.value.span(), label)
+        self.file.place(self.toml.span(), label)
     }
 
     /// The place of the bytes `inner` of the string that it is: exact if the string is written without escapes.
     pub fn place_within(&self, inner: Range<usize>, label: impl Into<String>) -> Place {
-        let span = self.value.span();
-        let text = self.value.get_ref().as_str().unwrap_or_default();
+        let span = self.toml.span();
+        let text = self.toml.get_ref().as_str().unwrap_or_default();
         match self.written().find(text) {
             Some(start) if !text.is_empty() => {
                 let start = span.start + start;
@@ -117,7 +124,7 @@ impl<'d> Value<'d> {
 
     /// The error that the key `says`, with `label` at the value.
     pub fn wrong(&self, says: &str, label: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(format!("`{}` {says}", self.key)).at(self.place(label))
+        Diagnostic::new(format!("{} {says}", self.name())).at(self.place(label))
     }
 
     /// Reports that the key `says`, with `label` at the value.
@@ -131,6 +138,6 @@ impl<'d> Value<'d> {
     }
 
     fn wrong_kind(&self, needed: &str) -> Diagnostic {
-        self.wrong(&format!("must be {needed}"), format!("this is {}", kind(self.value.get_ref())))
+        self.wrong(&format!("must be {needed}"), format!("this is {}", kind(self.toml.get_ref())))
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn read(table: &Table<'_>) -> Result<BTreeMap<String, String>, Wrong>
             let error = Diagnostic::new(format!("`{name}` can't be the name of a var")).at(place.clone().label(reason));
             value.fail_with(error.help("names are made of small letters, digits, `-` and `_`, like `rails-env`"))
         });
-        let text = if value.string().is_ok_and(str::is_empty) { Ok("") } else { take::line(&value) };
+        let text = value.string().and_then(|text| if text.is_empty() { Ok(text) } else { take::line(&value) });
         outcome = outcome.and(result).and(text.map(drop));
         vars.extend(text.map(|text| (name.to_owned(), text.to_owned())));
         // The two meet in the environment of tasks, where one would hide the other.

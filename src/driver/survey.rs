@@ -43,7 +43,9 @@ pub fn preflight(
         facts.problems.iter().for_each(|problem| survey.add(host, problem.clone()));
     }
     for facts in &observed.balancers {
-        if let Reach::Unreachable(why) = &facts.reach {
+        if let Reach::Unreachable(why) = &facts.reach
+            && facts.problems.is_empty()
+        {
             survey.add(&facts.key.host, Problem { what: why.clone(), help: help(&facts.key.host) });
         }
         facts.problems.iter().for_each(|problem| survey.add(&facts.key.host, problem.clone()));

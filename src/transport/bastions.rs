@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Limits;
+use super::leash::Leash;
 use super::ssh_config::SshConfig;
 
 /// The jump hosts met so far.
@@ -17,12 +18,20 @@ pub(super) struct Bastions(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 
 impl Bastions {
     /// What to hold while connecting to `address`, if that is behind a jump host. If ssh does not say, it is taken to be not.
-    pub(super) async fn before(&self, address: &str, config: &SshConfig, limits: &Limits) -> Option<Arc<Semaphore>> {
+    pub(super) async fn before(
+        &self,
+        address: &str,
+        config: &SshConfig,
+        leash: &Leash,
+        limits: &Limits,
+    ) -> Option<Arc<Semaphore>> {
         if !config.may_jump() {
             return None;
         }
         let mut ask = Command::new("ssh");
-        ask.arg("-G").arg("-F").arg(config.path()).args(["--", address]).stdin(Stdio::null()).kill_on_drop(true);
+        ask.arg("-G").arg("-F").arg(config.path()).args(["--", address]);
+        // A `Match exec` may run anything.
+        ask.process_group(leash.group()).kill_on_drop(true).stdin(Stdio::null());
         let said = timeout(limits.word, ask.output()).await.ok()?.ok()?;
         let name = first_hop(&String::from_utf8_lossy(&said.stdout))?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

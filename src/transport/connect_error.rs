@@ -79,6 +79,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("Unable to negotiate", Kind::NoCommonAlgorithm),
     ("stdio forwarding failed", Kind::Tunnel),
     (DROPPED, Kind::Dropped),
+    ("banner exchange: Connection to", Kind::Dropped),
     ("Connection closed by", Kind::Dropped),
     ("Connection reset by", Kind::Dropped),
 ];
@@ -90,10 +91,12 @@ fn kind(log: &str) -> Kind {
 /// The error that ssh's `log` tells about. It comes from the network and is not trusted.
 pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
     let kind = kind(log);
-    let called = target.called();
     let hand = target.by_hand();
-    // ssh names a peer that it reaches through a command so.
-    let through = if log.contains("UNKNOWN port 65535") { " through its jump host" } else { "" };
+    // ssh calls a peer so that it reaches through a command. If that closes the connection, the trouble is on the way.
+    let mut called = target.called();
+    if log.contains("UNKNOWN port 65535") && kind != Kind::Tunnel {
+        called = format!("the jump host of {called}");
+    }
     let (what, help) = match kind {
         Kind::KeyChanged => (
             format!("the host key of {called} is not the known one, so nothing was sent to it"),
@@ -108,7 +111,7 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
             Some("ask who revoked it; the host needs a new key".to_owned()),
         ),
         Kind::KeyUnknown => (
-            format!("the host key of {called} is not known{through}, so nothing was sent to it"),
+            format!("the host key of {called} is not known, so nothing was sent to it"),
             Some(format!(
                 "connect once by hand with `{hand}`, compare the fingerprint with the one at the host's console \
                  (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`) and accept it"
@@ -119,7 +122,7 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
             Some("name the right key with `IdentityFile` and `IdentitiesOnly yes` in the ssh configuration".to_owned()),
         ),
         Kind::Denied => (
-            format!("{called} refused the login{through}"),
+            format!("{called} refused the login"),
             Some(format!("it has to work without a password: try `{hand}`")),
         ),
         Kind::Config => (
@@ -127,19 +130,19 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
             Some(format!("correct it until `{}` works", hand.replacen("ssh ", "ssh -G ", 1))),
         ),
         Kind::Name => (
-            format!("{called} can't be found{through}"),
+            format!("{called} can't be found"),
             Some("give it an `address` in the inventory, or a `HostName` in the ssh configuration".to_owned()),
         ),
         Kind::Refused => (
-            format!("{called} refused the connection{through}"),
+            format!("{called} refused the connection"),
             Some(format!("is sshd running there, on this port? try `{hand}`")),
         ),
         Kind::NoRoute => (
-            format!("there is no way to {called}{through}"),
+            format!("there is no way to {called}"),
             Some("is the network or the VPN up, and the address right?".to_owned()),
         ),
         Kind::TimedOut => (
-            format!("{called} did not answer in time{through}"),
+            format!("{called} did not answer in time"),
             Some(format!("is it up, and does a firewall let this machine in? try `{hand}`")),
         ),
         Kind::NoCommonAlgorithm => {
@@ -150,7 +153,7 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
             Some(format!("is the address right as the jump host sees it? try `{hand}`")),
         ),
         Kind::Dropped => (
-            format!("{called} closed the connection{through} before the login"),
+            format!("{called} closed the connection before the login"),
             Some(
                 "sshd drops connections when many come at once (`MaxStartups`), when it is out of resources, or by an access list"
                     .to_owned(),
@@ -163,11 +166,13 @@ pub(super) fn explain(log: &str, target: &Target) -> ConnectError {
     ConnectError { what, help }
 }
 
-/// ssh's own words: the last line that is of the kind, else the last one.
+/// ssh's own words: the last line that is of the kind, else the last one. Of a connection that was merely closed, a
+/// `ProxyCommand` may have more to say.
 fn last_line(log: &str, kind: Kind) -> String {
     let of_kind = |line: &&str| KINDS.iter().any(|(words, named)| *named == kind && line.contains(words));
     let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines().rfind(of_kind).or_else(|| lines().next_back()).unwrap_or_default();
+    let more = if kind == Kind::Dropped { lines().rfind(|line| !of_kind(line)) } else { None };
+    let line = more.or_else(|| lines().rfind(of_kind)).or_else(|| lines().next_back()).unwrap_or_default();
     clean(line.trim_start_matches('@').trim_end_matches('@').trim())
 }
 
@@ -221,7 +226,7 @@ mod tests {
             ),
             (
                 "ssh: connect to host bastion port 22: Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n",
-                "`web1` (10.0.0.1) refused the connection through its jump host: ssh: connect to host bastion port 22: Connection refused",
+                "the jump host of `web1` (10.0.0.1) refused the connection: ssh: connect to host bastion port 22: Connection refused",
             ),
             (
                 "channel 0: open failed: connect failed: Name or service not known\nstdio forwarding failed\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n",

@@ -46,11 +46,11 @@ impl Leash {
         self.group
     }
 
-    /// Asks the process `pid` to end, one that the caller started and has not waited for.
-    pub(super) async fn end_process(&self, pid: u32) {
-        if let Some((_, pipe)) = self.shell.lock().await.as_mut() {
-            // If the shell is gone, the caller's deadline is what ends the process.
-            _ = pipe.write_all(format!("{pid}\n").as_bytes()).await;
+    /// Asks the process `pid` to end, one that the caller started and has not waited for. Says whether it could.
+    pub(super) async fn end_process(&self, pid: u32) -> bool {
+        match self.shell.lock().await.as_mut() {
+            Some((_, pipe)) => pipe.write_all(format!("{pid}\n").as_bytes()).await.is_ok(),
+            None => false,
         }
     }
 
@@ -59,9 +59,10 @@ impl Leash {
         let Some((mut shell, mut pipe)) = self.shell.lock().await.take() else { return };
         _ = pipe.write_all(b"end\n").await;
         drop(pipe);
-        if timeout(deadline, shell.wait()).await.is_err() {
+        if !matches!(timeout(deadline, shell.wait()).await, Ok(Ok(status)) if status.success()) {
             _ = shell.start_kill();
+            // Only then: once the shell has removed it, the name is free for another.
+            _ = std::fs::remove_dir_all(dir);
         }
-        _ = std::fs::remove_dir_all(dir);
     }
 }

@@ -14,4 +14,6 @@ done
 kill -TERM 0
 [ "$tidy" ] || sleep 1
 rm -rf -- "$1"
+gone=$?
 [ "$tidy" ] || kill -KILL 0
+exit "$gone"

@@ -89,12 +89,13 @@ impl Master {
     pub(super) async fn close(&self, leash: &Leash, deadline: Duration) {
         let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut process) = taken else { return };
-        if let Some(pid) = process.id() {
-            leash.end_process(pid).await;
-        }
-        if timeout(deadline, process.wait()).await.is_err() {
-            // Not `wait`: it can't be refused, and a process that hangs in the kernel must not hold the run.
+        let asked = match process.id() {
+            Some(pid) => leash.end_process(pid).await,
+            None => true,
+        };
+        if !asked || timeout(deadline, process.wait()).await.is_err() {
             _ = process.start_kill();
+            // A process that hangs in the kernel must not hold the run.
             _ = timeout(deadline, process.wait()).await;
         }
         _ = std::fs::remove_file(&self.socket);

@@ -104,7 +104,7 @@ pub struct ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExecError {
     /// The line broke before the answer came.
-    #[error("the connection was lost: {0}")]
+    #[error("the answer got lost: {0}")]
     Lost(String),
     /// No answer within the deadline.
     #[error("no answer within {}", crate::model::friendly(*.0))]

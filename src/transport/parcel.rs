@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Script;
@@ -21,11 +22,11 @@ pub struct Parcel {
 
 impl Parcel {
     /// Packs `content` behind `script` into a new file at `path`, which must not exist. The script finds the content on its
-    /// standard input, all of it and nothing else.
+    /// standard input, all of it and nothing else. It blocks for as long as a copy takes.
     pub fn pack(path: &Path, script: Script, content: &mut File) -> io::Result<Self> {
         let nonce = Nonce::new();
         let text = framed_before_data(&script, &nonce);
-        let mut file = File::create_new(path)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
         // The kernel copies between files by itself.
         let size = io::copy(content, &mut file)?;

@@ -60,7 +60,10 @@ impl Site {
     pub(super) fn prepare(spec: &SshSpec, limits: Limits) -> Result<Self, StartError> {
         let dir = ControlDir::create().map_err(StartError::Directory)?;
         // First of all: what removes the directory if anything below fails.
-        let leash = Leash::start(dir.path()).map_err(StartError::Shell)?;
+        let leash = Leash::start(dir.path()).map_err(|error| {
+            _ = std::fs::remove_dir_all(dir.path());
+            StartError::Shell(error)
+        })?;
         let config = SshConfig::write(dir.path(), spec, &limits).map_err(StartError::Config)?;
         Ok(Self {
             leash,
@@ -89,7 +92,11 @@ impl Site {
 
     /// Connects to `host`, within [`Limits::connect`] of its turn.
     pub(super) async fn open(&self, host: &Host) -> Result<Link, ConnectError> {
-        let bastion = self.bastions.before(host.address.as_str(), &self.config, &self.limits).await;
+        let bastion = {
+            // It may take a process to find out.
+            let _turn = self.connects.acquire().await.ok();
+            self.bastions.before(host.address.as_str(), &self.config, &self.leash, &self.limits).await
+        };
         // The jump host's turn first: those who wait for it are not to keep others from connecting.
         let _through = match &bastion {
             Some(bastion) => bastion.acquire().await.ok(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openssh::{ForwardType, Socket};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connect_error::last_words;
 use super::exec::{Fault, Input, chain, exec};
@@ -18,6 +18,9 @@ use crate::model::Host;
 
 /// How many connections that sshd opens nothing on any more are kept for what still runs or is forwarded on them.
 const MOST_RETIRED: usize = 2;
+
+/// When to try again on a connection that sshd opens nothing on: a busy host may take a second to notice what has ended.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(600)];
 
 /// A session of [`super::OpenSsh`].
 ///
@@ -59,7 +62,7 @@ impl SshSession {
             match done {
                 Ok(link) => links.current = Arc::new(link),
                 Err(error) => {
-                    let text = format!("it could not be made again: {error}");
+                    let text = format!("the connection could not be made again: {error}");
                     links.failed = Some((Instant::now(), error));
                     return Err(ExecError::Lost(text));
                 }
@@ -90,14 +93,7 @@ impl SshSession {
             match exec(&link.session, input, progress).await {
                 Ok(output) => Ok(output),
                 Err(Fault::Broken(why)) => Err(self.lost(&link, &why).await),
-                Err(Fault::Refused(_)) => {
-                    self.retire(&link).await?;
-                    let link = self.link().await?;
-                    match exec(&link.session, input, progress).await {
-                        Ok(output) => Ok(output),
-                        Err(Fault::Broken(why) | Fault::Refused(why)) => Err(self.lost(&link, &why).await),
-                    }
-                }
+                Err(Fault::Refused(_)) => self.execute_when_refused(link, input, progress).await,
             }
         };
         if let Ok(done) = timeout(deadline, attempt).await {
@@ -110,6 +106,30 @@ impl SshSession {
             link.judge(self.site.limits().word).await;
         }
         Err(ExecError::TimedOut(deadline))
+    }
+
+    /// Tries again what sshd refused to open: in a moment, as it may not have noticed the end of an earlier one yet, and then on
+    /// another connection.
+    async fn execute_when_refused(
+        &self,
+        full: Arc<Link>,
+        input: Input<'_>,
+        progress: &Progress,
+    ) -> Result<Output, ExecError> {
+        for pause in PAUSES {
+            sleep(pause).await;
+            match exec(&full.session, input, progress).await {
+                Ok(output) => return Ok(output),
+                Err(Fault::Broken(why)) => return Err(self.lost(&full, &why).await),
+                Err(Fault::Refused(_)) => {}
+            }
+        }
+        self.retire(&full).await?;
+        let link = self.link().await?;
+        match exec(&link.session, input, progress).await {
+            Ok(output) => Ok(output),
+            Err(Fault::Broken(why) | Fault::Refused(why)) => Err(self.lost(&link, &why).await),
+        }
     }
 
     /// The error for what broke on `link`, with ssh's last words if the connection is gone.

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use rig::{Forwarding, Local, PATIENT, Rig, SOON, Setup, Words, eventually, get};
-use shipit::balancer::{BalancerError, Until};
-use shipit::model::{DrainSpec, Leftover, Reach, ServerState};
+use shipit::balancer::{BalancerError, Balancers};
+use shipit::model::{DrainSpec, Leftover, Reach, ServerState, Until};
 use shipit::transport::Progress;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -322,7 +322,7 @@ async fn sudo_is_the_last_resort_and_a_dead_end_names_all_that_was_tried() {
         || Arc::new(Local { path: Some(tools.path().to_owned()), forward: Forwarding::Refused, ..Local::default() });
     let fault = rig.balancers_by(&session()).serving().await.unwrap_err();
     let said = fault.to_string();
-    for part in ["socat: not installed", "perl: Permission denied", "sudo-perl: not installed", "forwarding refused"] {
+    for part in ["socat: not installed", "perl: Permission denied", "sudo: not installed", "forwarding refused"] {
         assert!(said.contains(part), "{said}");
     }
     assert!(fault.help().unwrap().contains("group"));
@@ -334,4 +334,57 @@ async fn sudo_is_the_last_resort_and_a_dead_end_names_all_that_was_tried() {
 fn python() -> String {
     let out = std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_balancer_that_is_gone_stops_a_drain_but_not_the_way_back() {
+    let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
+    let session = Arc::new(Local::default());
+    let lonely = Balancers::new(&rig.inventory, |host| (host.as_str() == "lb1").then(|| session.clone()));
+    let host = rig.host("web1");
+    let fault = lonely.drain(host, PATIENT, &Progress::unheard()).await.unwrap_err();
+    assert_eq!(fault.to_string(), "haproxy on `lb2` does not answer: there is no connection to the host");
+    assert_eq!(rig.states().await, [ServerState::Ready; 2]);
+    rig.balancers().drain(host, PATIENT, &Progress::unheard()).await.unwrap();
+    lonely.enable(host, Until::Ready, SOON, &Progress::unheard()).await.unwrap_err();
+    assert_eq!(rig.states().await, [ServerState::Ready, ServerState::Drain]);
+}
+
+#[tokio::test]
+async fn an_operator_who_takes_a_draining_server_back_is_obeyed() {
+    let rig = Rig::start(Setup::default()).await;
+    let requests = rig.in_flight(1, "/hold").await;
+    // Only when the last reload is long enough ago can `ready` be nobody's but an operator's.
+    let settled = async || {
+        let info = rig.runtime(1, "show info").await;
+        info.lines()
+            .find_map(|line| line.strip_prefix("Uptime_sec: "))
+            .is_some_and(|uptime| uptime.parse::<u32>().unwrap() > 2)
+    };
+    eventually("haproxy has settled", settled).await;
+    let (balancers, words) = (rig.balancers(), Words::default());
+    let progress = words.progress();
+    let operator = async {
+        words.wait_for("1 request in flight").await;
+        rig.runtime(1, "set server app/web1 state ready").await;
+    };
+    let (drained, ()) = tokio::join!(balancers.drain(rig.host("web1"), PATIENT, &progress), operator);
+    assert!(matches!(drained, Err(BalancerError::NotHeld { found: ServerState::Ready, .. })), "{drained:?}");
+    assert_eq!(rig.states().await, [ServerState::Ready]);
+    requests.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_forward_that_ended_with_its_connection_is_made_again() {
+    let rig = Rig::start(Setup::default()).await;
+    let links = tempfile::tempdir().unwrap();
+    let session = Arc::new(Local { links: Some(links.path().to_owned()), ..Local::default() });
+    let balancers = rig.balancers_by(&session);
+    assert_eq!(balancers.serving().await.unwrap().serving.len(), 2);
+    // It leads nowhere now, and its name is taken: the next one has another.
+    let first = links.path().join("0");
+    std::fs::remove_file(&first).unwrap();
+    symlink("/nowhere", &first).unwrap();
+    assert_eq!(balancers.serving().await.unwrap().serving.len(), 2);
+    assert!(session.scripts.lock().unwrap().is_empty());
 }

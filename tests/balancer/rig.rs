@@ -10,7 +10,7 @@ use shipit::balancer::Balancers;
 use shipit::model::{
     BalancerKind, BalancerSpec, DrainSpec, Host, Inventory, Leftover, LimitSpec, ServerState, SshSpec, Template,
 };
-use shipit::transport::{ExecError, Output, Progress, Script, Session};
+use shipit::transport::{ExecError, Output, Parcel, Progress, Script, Session};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -104,6 +104,9 @@ impl Rig {
         self.haproxies.push(command.spawn().expect("haproxy is installed"));
         let socket = self.dir.path().join(format!("lb{number}.sock"));
         eventually("haproxy answers", async || runtime(&socket, "show info").await.contains("Pid: ")).await;
+        // A signal that comes before the master is ready for it is lost.
+        let master = self.dir.path().join(format!("master{number}.sock"));
+        eventually("its master answers", async || runtime(&master, "show proc").await.contains("worker ")).await;
         // The first check of each server, so that nothing changes by itself while a test looks.
         if server.contains("check") {
             let checked = async || runtime(&socket, "show stat app 4 -1").await.matches("L7OK").count() == 2;
@@ -273,6 +276,7 @@ async fn runtime(socket: &Path, command: &str) -> String {
     let whole = async {
         let mut stream = UnixStream::connect(socket).await.ok()?;
         stream.write_all(format!("{command}\n").as_bytes()).await.ok()?;
+        stream.shutdown().await.ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.ok()?;
         Some(text)
@@ -287,6 +291,8 @@ pub struct Local {
     pub path: Option<PathBuf>,
     /// What becomes of forwards.
     pub forward: Forwarding,
+    /// Where forwards are made, as links that a test can take away.
+    pub links: Option<PathBuf>,
     /// Scripts run so far.
     pub scripts: Mutex<Vec<String>>,
 }
@@ -321,13 +327,20 @@ impl Session for Local {
         Ok(Output { code: out.status.code().unwrap(), stdout: text(out.stdout), stderr: text(out.stderr) })
     }
 
-    async fn upload(&self, _: &str, _: &Path, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+    async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
         Err(ExecError::Lost("balancers are sent no files".to_owned()))
     }
 
     async fn forward(&self, remote: &str) -> Result<PathBuf, ExecError> {
         match self.forward {
-            Forwarding::Works => Ok(remote.into()),
+            Forwarding::Works => match &self.links {
+                None => Ok(remote.into()),
+                Some(links) => {
+                    let link = links.join(std::fs::read_dir(links).unwrap().count().to_string());
+                    std::os::unix::fs::symlink(remote, &link).unwrap();
+                    Ok(link)
+                }
+            },
             Forwarding::Refused => Err(ExecError::Lost("forwarding refused".to_owned())),
             Forwarding::Silent => Ok("/nonexistent/socket".into()),
         }

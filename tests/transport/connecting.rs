@@ -1,7 +1,7 @@
 //! Hosts that can't be reached, or must not be.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -64,8 +64,8 @@ async fn a_closed_port_an_unknown_name_and_a_wrong_configuration_are_told() {
         ("HostName nowhere.invalid\n", "`web1` can't be found: "),
         ("Nonsense 1\n", "ssh can't use its configuration: "),
         (
-            "ProxyCommand echo no such bastion >&2; exit 1\n",
-            "`web1` closed the connection through its jump host before",
+            "ProxyCommand sh -c 'echo no such bastion >&2; exit 1'\n",
+            "the jump host of `web1` closed the connection before the login: no such bastion",
         ),
     ] {
         fs::write(&config, text).unwrap();
@@ -107,18 +107,43 @@ async fn a_silent_server_and_one_that_stalls_are_not_waited_for() {
     stalling.join().unwrap();
 }
 
+/// A port that closes the first `drops` connections at once, as sshd does beyond its `MaxStartups`, and then leads to `to`.
+fn dropping(drops: usize, to: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten().skip(drops) {
+            let other = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            for (mut from, mut into) in [(stream.try_clone().unwrap(), other.try_clone().unwrap()), (other, stream)] {
+                std::thread::spawn(move || {
+                    std::io::copy(&mut from, &mut into).ok();
+                    into.shutdown(std::net::Shutdown::Write).ok();
+                });
+            }
+        }
+    });
+    port
+}
+
 #[tokio::test]
-async fn connections_that_sshd_drops_at_random_are_tried_again() {
-    // Beyond the second that is not logged in, every other one is dropped.
-    let sshd = Sshd::with("MaxStartups 1:50:100");
-    // The first line of its configuration counts, so that of the helper is in the way.
-    let ssh = sshd.transport();
-    let hosts: Vec<_> = (0..6).map(|number| host(&format!("web{number}"))).collect();
-    let sessions = futures::future::join_all(hosts.iter().map(|host| ssh.connect(host))).await;
-    for session in sessions {
-        session.unwrap().close().await;
+async fn a_connection_that_sshd_drops_at_random_is_tried_three_times() {
+    let sshd = Sshd::start();
+    for (drops, works) in [(2, true), (3, false)] {
+        let more = format!("Port {}\nHostKeyAlias [127.0.0.1]:{}\n", dropping(drops, sshd.port), sshd.port);
+        sshd.client_config("login", &more);
+        let ssh = sshd.transport();
+        match ssh.connect(&host("web1")).await {
+            Ok(session) => {
+                assert!(works);
+                session.close().await;
+            }
+            Err(error) => {
+                assert!(!works, "{error}");
+                assert!(error.what.starts_with("`web1` closed the connection before the login: "), "{error}");
+            }
+        }
+        ssh.close().await;
     }
-    ssh.close().await;
 }
 
 #[tokio::test]
@@ -142,7 +167,7 @@ async fn a_jump_host_is_used_and_held_to_the_same_rules() {
 
     fs::write(sshd.path("known"), "").unwrap();
     let error = refused(sshd.transport()).await;
-    assert!(error.what.contains("is not known through its jump host"), "{error}");
+    assert!(error.what.contains("the host key of the jump host of `web1` is not known"), "{error}");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ impl Sshd {
         Self::with("")
     }
 
-    /// With more lines in its configuration, where `{dir}` is its directory.
+    /// With more lines in its configuration.
     pub fn with(more: &str) -> Self {
         assert!(Path::new(SSHD).exists(), "there is no {SSHD}: apt-get install openssh-server");
         // sshd's own wish, when root starts it.
@@ -39,11 +39,11 @@ impl Sshd {
         fs::copy(dir.path().join("login.pub"), dir.path().join("authorized")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let d = dir.path().display();
+        // `SHLVL` keeps bash from the rc files of whoever runs the tests, which can take longer than all the rest.
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {d}/host\nAuthorizedKeysFile {d}/authorized\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-             PrintMotd no\nMaxStartups 100\n{}\n",
-            more.replace("{dir}", &d.to_string())
+             PrintMotd no\nMaxStartups 100\nSetEnv SHLVL=5\n{more}\n"
         );
         fs::write(dir.path().join("sshd_config"), config).unwrap();
         let log = fs::File::create(dir.path().join("sshd.log")).unwrap();

@@ -14,9 +14,10 @@ use super::sshd::{Sshd, host};
 /// What a receiving script has to be like.
 const RECEIVE: &str = "
 set -eu
-cat >\"$TO.new\"
-[ \"$(sha256sum <\"$TO.new\")\" = \"$DIGEST  -\" ]
-mv \"$TO.new\" \"$TO\"
+part=$TO.$$
+cat >\"$part\"
+[ \"$(sha256sum <\"$part\")\" = \"$DIGEST  -\" ]
+mv \"$part\" \"$TO\"
 echo received
 ";
 
@@ -26,7 +27,7 @@ async fn a_file_arrives_whole_and_its_progress_is_told() {
     let sshd = Sshd::start();
     let ssh = sshd.transport();
     let session = ssh.connect(&host("web1")).await.unwrap();
-    let bytes: Vec<u8> = (0..SIZE as u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
+    let bytes: Vec<u8> = (0..SIZE as u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0]).collect();
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let (from, to) = (sshd.path("from"), sshd.path("to it's"));
     fs::write(&from, &bytes).unwrap();
@@ -44,9 +45,10 @@ async fn a_file_arrives_whole_and_its_progress_is_told() {
     let heard = heard.lock().unwrap().clone();
     assert!(heard.iter().all(|word| word.ends_with(" of 20.0 MB")) && !heard.is_empty(), "{heard:?}");
 
-    // The same parcel again, and one whose script does not take it all.
-    let again = session.upload(&parcel, Duration::from_secs(30), &Progress::unheard()).await.unwrap();
-    assert_eq!(again.code, 0);
+    // The same parcel three times at once, and one whose script does not take it all.
+    let unheard = Progress::unheard();
+    let again = (0..3).map(|_| session.upload(&parcel, Duration::from_secs(30), &unheard));
+    assert!(futures::future::join_all(again).await.into_iter().all(|got| got.is_ok_and(|got| got.code == 0)));
     let refusing = Script::new("echo full >&2; exit 28");
     let parcel = Parcel::pack(&sshd.path("parcel2"), refusing, &mut File::open(&from).unwrap()).unwrap();
     let got = session.upload(&parcel, Duration::from_secs(30), &Progress::unheard()).await.unwrap();

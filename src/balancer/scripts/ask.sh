@@ -49,12 +49,12 @@ ask() {
 
 find_way() {
     for way in socat python3 perl sudo-socat sudo-python3 sudo-perl; do
-        case $way in
-            sudo-*) program=sudo ;;
-            *) program=$way ;;
-        esac
+        program=${way%%-*}
         if ! command -v "$program" > /dev/null; then
-            echo "$way: not installed" >&2
+            echo "$program: not installed" >&2
+            if [ "$program" = sudo ]; then
+                return 1
+            fi
             continue
         fi
         # These characters mean something in an address of socat's.

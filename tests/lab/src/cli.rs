@@ -68,8 +68,8 @@ struct LoadArguments {
     #[arg(long, default_value = "lab")]
     name: String,
     /// Send to this address instead; may be given several times.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    target: Vec<SocketAddr>,
+    #[arg(long, value_name = "http://ADDRESS:PORT", value_parser = address_of)]
+    url: Vec<SocketAddr>,
     /// How long, such as `30s`.
     #[arg(long = "for", value_parser = span::parse, default_value = "10s")]
     lasting: Duration,
@@ -96,6 +96,12 @@ pub fn run() -> Result<()> {
     }
 }
 
+/// The clients choose their paths themselves; of a URL only the place counts.
+fn address_of(url: &str) -> std::result::Result<SocketAddr, String> {
+    let place = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    place.parse().map_err(|_| format!("`{url}` is not of the form http://127.0.0.1:8000"))
+}
+
 fn standing(name: &str) -> Result<Fleet> {
     let none = || Error::Refused(format!("there is no fleet `{name}`; start one: cargo lab up --name {name}"));
     Fleet::find(name)?.ok_or_else(none)
@@ -118,12 +124,11 @@ fn up(spec: Spec) -> Result<()> {
     println!("  load      cargo lab load --name {}", fleet.spec.name);
     println!("  change    {}/app/app.toml: how the next release behaves", project.display());
     println!("  end       cargo lab down --name {}", fleet.spec.name);
-    fleet.leave();
-    Ok(())
+    fleet.leave()
 }
 
 fn load(arguments: LoadArguments) -> Result<()> {
-    let targets = if arguments.target.is_empty() { standing(&arguments.name)?.frontends() } else { arguments.target };
+    let targets = if arguments.url.is_empty() { standing(&arguments.name)?.frontends() } else { arguments.url };
     let load = Load::start(targets)?;
     std::thread::sleep(arguments.lasting);
     let report = load.stop()?;

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::wait;
@@ -19,7 +20,7 @@ use crate::wait;
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// One process, for ever: a pid and the start time that tells it from a later owner of that pid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     pid: i32,
     started: u64,
@@ -31,6 +32,12 @@ impl Process {
     pub fn with_pid(pid: i32) -> Option<Self> {
         let stat = Stat::read(pid)?;
         (!stat.zombie).then_some(Self { pid, started: stat.started })
+    }
+
+    /// This process.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        i32::try_from(std::process::id()).ok().and_then(Self::with_pid)
     }
 
     /// The process that a pid file names, if it still runs.

@@ -53,7 +53,7 @@ impl Layout {
             create_directory(&self.root.join(directory))?;
         }
         for host in hosts {
-            for directory in ["srv", "run", "log", "tmp"] {
+            for directory in ["home", "srv", "run", "log", "tmp"] {
                 create_directory(&host.directory.join(directory))?;
             }
         }

@@ -14,7 +14,7 @@ mod standing;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use crate::app::Behaviour;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::parallel;
+use crate::process::Process;
 use crate::wait;
 use crate::workspace;
 
@@ -58,20 +59,46 @@ pub struct Fleet {
 #[derive(Serialize, Deserialize)]
 struct Record {
     network: u8,
+    /// Who made it; as long as that process lives, the fleet is in use, unless it was left standing.
+    maker: Option<Process>,
     spec: Spec,
+}
+
+impl Record {
+    fn path(layout: &Layout) -> PathBuf {
+        layout.root.join("fleet.json")
+    }
+
+    /// The record of a fleet; nothing if there is no such fleet, or if it was not even begun.
+    fn read(layout: &Layout) -> Result<Option<Self>> {
+        let path = Self::path(layout);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        serde_json::from_str(&text).map(Some).map_err(|error| Error::content(&path, &error))
+    }
+
+    fn write(&self, layout: &Layout) -> Result<()> {
+        let path = Self::path(layout);
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::content(&path, &error))?;
+        fs::write(&path, text).map_err(Error::file("write", &path))
+    }
 }
 
 impl Fleet {
     /// Makes a fleet and waits until all of it answers.
     pub fn up(spec: Spec) -> Result<Self> {
         let layout = Layout::of(&spec.name)?;
-        if layout.root.exists() {
+        if Record::read(&layout)?.is_some() {
             return Err(Error::Refused(format!(
                 "there is a fleet `{name}` in {root} already; take it down first: cargo lab down --name {name}",
                 name = spec.name,
                 root = layout.root.display(),
             )));
         }
+        // Without a record nothing was started there.
+        layout.remove()?;
         let network = spec::free_network(&spec)?;
         let fleet = Self::assemble(spec, layout, network);
         standing::add(&fleet.layout);
@@ -81,21 +108,21 @@ impl Fleet {
 
     /// Makes a fleet in place of one of the same name that an earlier, interrupted run may have left.
     pub fn renew(spec: Spec) -> Result<Self> {
-        if let Some(old) = Self::find(&spec.name)? {
-            old.down()?;
+        let layout = Layout::of(&spec.name)?;
+        if let Some(maker) = Record::read(&layout)?.and_then(|record| record.maker)
+            && maker.is_alive()
+            && Some(maker) != Process::current()
+        {
+            return Err(Error::Refused(format!("process {} is using the fleet `{}`", maker.pid(), spec.name)));
         }
+        take_down(&layout)?;
         Self::up(spec)
     }
 
     /// The fleet of this name, if it was made.
     pub fn find(name: &str) -> Result<Option<Self>> {
         let layout = Layout::of(name)?;
-        if !layout.root.exists() {
-            return Ok(None);
-        }
-        let path = layout.root.join("fleet.json");
-        let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let record: Record = serde_json::from_str(&text).map_err(|error| Error::content(&path, &error))?;
+        let Some(record) = Record::read(&layout)? else { return Ok(None) };
         let mut fleet = Self::assemble(record.spec, layout, record.network);
         fleet.temporary = false;
         Ok(Some(fleet))
@@ -112,7 +139,7 @@ impl Fleet {
     fn build(&self) -> Result<()> {
         let hosts = self.hosts();
         self.layout.create(&hosts)?;
-        self.write_record()?;
+        Record { network: self.network, maker: Process::current(), spec: self.spec.clone() }.write(&self.layout)?;
         self.install_programs()?;
         for host in &self.web {
             let path = host.directory.join("address");
@@ -131,13 +158,6 @@ impl Fleet {
             Role::Balancer => haproxy::start(&self.layout, host, &self.web)?,
         };
         Ok(())
-    }
-
-    fn write_record(&self) -> Result<()> {
-        let path = self.layout.root.join("fleet.json");
-        let record = Record { network: self.network, spec: self.spec.clone() };
-        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::content(&path, &error))?;
-        fs::write(&path, text).map_err(Error::file("write", &path))
     }
 
     /// The fleet keeps a link of its own to the lab's binary: a rebuild replaces the one in `target`.
@@ -200,9 +220,10 @@ impl Fleet {
     }
 
     /// Lets it stand when this value goes; `cargo lab down` takes it down.
-    pub fn leave(mut self) {
+    pub fn leave(mut self) -> Result<()> {
         self.temporary = false;
         standing::remove(&self.layout);
+        Record { network: self.network, maker: None, spec: self.spec.clone() }.write(&self.layout)
     }
 
     /// Ends everything that runs in the fleet, and removes its files.

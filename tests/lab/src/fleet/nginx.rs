@@ -59,7 +59,8 @@ fn config(host: &Host) -> String {
          worker_processes 1;\n\
          events {{ worker_connections 1024; }}\n\
          http {{\n  \
-           access_log off;\n\
+           access_log off;\n  \
+           client_body_buffer_size 64k;\n\
            {temporary}  \
            upstream app {{\n    \
              include {upstream};\n    \

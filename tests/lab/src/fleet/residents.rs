@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Fleet, Layout};
+use super::{Fleet, Layout, Record};
 use crate::error::{Error, Result};
 use crate::process::Process;
 
@@ -67,7 +67,7 @@ pub fn strangers(fleet: &Fleet) -> Vec<Stranger> {
 pub(super) fn end_all(layout: &Layout) -> Result<()> {
     // Sessions are children of an sshd that would not take them along.
     let own = Process::families(recorded(layout));
-    let network = network_of(layout);
+    let network = Record::read(layout)?.map(|record| record.network);
     let visitors: Vec<Process> = network.into_iter().flat_map(|network| visitors(&own, network)).collect();
     let all = [own, visitors].concat();
     crate::parallel::each(&all, |process| {
@@ -80,10 +80,4 @@ pub(super) fn end_all(layout: &Layout) -> Result<()> {
     }
     let pids: Vec<String> = left.iter().map(|process| process.pid().to_string()).collect();
     Err(Error::Failed(format!("processes of the fleet still run: {}", pids.join(", "))))
-}
-
-fn network_of(layout: &Layout) -> Option<u8> {
-    let text = fs::read_to_string(layout.root.join("fleet.json")).ok()?;
-    let record: super::Record = serde_json::from_str(&text).ok()?;
-    Some(record.network)
 }

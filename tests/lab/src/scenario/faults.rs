@@ -16,8 +16,8 @@ use crate::wait;
 /// haproxy needs three failed checks, half a second apart.
 const DOWN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Enough for the old release, and soon full.
-const SMALL_DISK: &str = "size=256k,mode=755";
+/// Enough for the old release and for the space that shipit asks for beforehand, and soon full.
+const SMALL_DISK: &str = "size=96m,nr_inodes=200,mode=755";
 
 /// What is wrong; each value is the names of the hosts that suffer it.
 #[derive(Debug, Default, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Faults {
     host_key_changed: Vec<String>,
     /// Not a block is free below its release root. Needs root.
     disk_full: Vec<String>,
+    /// There are free blocks there, but no file can be made: no free inode. Needs root.
+    no_inodes: Vec<String>,
     /// The app does not run there, and every balancer has noticed.
     server_down: Vec<String>,
     /// An operator has drained its server on every balancer.
@@ -40,13 +42,17 @@ pub struct Faults {
 impl Faults {
     /// Why these faults cannot be set up on this machine.
     pub fn impossible_here(&self) -> Option<String> {
-        let needs_root = !self.disk_full.is_empty() && !rustix::process::getuid().is_root();
+        let needs_root = self.small_disks().next().is_some() && !rustix::process::getuid().is_root();
         needs_root.then(|| "needs root, for a disk of its own".into())
+    }
+
+    fn small_disks(&self) -> impl Iterator<Item = &String> {
+        self.disk_full.iter().chain(&self.no_inodes)
     }
 
     /// What has to be done before anything is deployed: disks are small from the start.
     pub fn prepare(&self, fleet: &Fleet) -> Result<()> {
-        for host in &self.disk_full {
+        for host in self.small_disks() {
             let directory = fleet.host(host)?.srv();
             command::run("mount", &["-t", "tmpfs", "-o", SMALL_DISK, "lab", &directory.to_string_lossy()])?;
         }
@@ -66,6 +72,9 @@ impl Faults {
         }
         for host in &self.disk_full {
             fill(&fleet.host(host)?.srv())?;
+        }
+        for host in &self.no_inodes {
+            crowd(&fleet.host(host)?.srv())?;
         }
         for server in &self.server_drained_by_operator {
             on_every_balancer(fleet, &[format!("set server app/{server} state drain")])?;
@@ -96,6 +105,15 @@ fn fill(directory: &Path) -> Result<()> {
     let block = [0; 4096];
     let mut file = fs::File::create(&filler).map_err(Error::file("create", &filler))?;
     while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    Ok(())
+}
+
+/// Makes empty files until there are no inodes for more.
+fn crowd(directory: &Path) -> Result<()> {
+    let crowd = directory.join("crowd");
+    fs::create_dir(&crowd).map_err(Error::file("create", &crowd))?;
+    let made = (0..).take_while(|number: &u32| fs::File::create(crowd.join(number.to_string())).is_ok());
+    made.for_each(drop);
     Ok(())
 }
 

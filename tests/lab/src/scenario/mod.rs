@@ -59,6 +59,7 @@ pub fn run(options: &Options) -> Result<()> {
             Verdict::Failed(reasons) => {
                 failed += 1;
                 println!("FAILED  {:>6.1} s", began.elapsed().as_secs_f64());
+                println!("  {}", scenario.about);
                 for reason in reasons {
                     println!("  {}", reason.trim_end().replace('\n', "\n  "));
                 }

@@ -30,7 +30,7 @@ pub fn play(scenario: &Scenario, shipit: &Shipit, keep: bool) -> Result<Verdict>
     }
     if keep {
         println!("the fleet stands on in {}", fleet.layout.root.display());
-        fleet.leave();
+        fleet.leave()?;
     } else {
         fleet.down()?;
     }
