@@ -41,7 +41,7 @@ impl Outcome {
         for (host, phase, end, verb) in &ends {
             match end {
                 LaneEnd::Broken { failure, undo, trouble, .. } => {
-                    failures.push((0, host, format!("undo: {undo}"), trouble.clone()));
+                    failures.push((0, host, format!("undo ({undo})"), trouble.clone()));
                     failures.push((1, host, verb.clone(), failure.clone()));
                 }
                 LaneEnd::Restored { failure, .. } => {

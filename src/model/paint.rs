@@ -58,6 +58,8 @@ pub enum Sign {
     Cross,
     /// Running.
     Play,
+    /// On the way back to what was before.
+    Back,
     /// Not begun, or between two things.
     Dot,
     /// From one to the next.
@@ -95,9 +97,10 @@ impl Paint {
     #[must_use]
     pub fn sign(self, sign: Sign) -> &'static str {
         let (unicode, ascii) = match sign {
-            Sign::Tick => ("✓", "ok"),
+            Sign::Tick => ("✓", "+"),
             Sign::Cross => ("✗", "x"),
             Sign::Play => ("▸", ">"),
+            Sign::Back => ("◂", "<"),
             Sign::Dot => ("·", "-"),
             Sign::Arrow => ("→", "->"),
             Sign::Edge => ("│", "|"),

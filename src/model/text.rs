@@ -10,7 +10,9 @@ pub fn clean(text: &str) -> String {
     let mut line = String::new();
     for (count, c) in text.chars().enumerate() {
         if count == LONGEST {
-            line.push_str(&format!("... ({} bytes)", text.len()));
+            line.push_str("... (");
+            line.push_str(&text.len().to_string());
+            line.push_str(" bytes)");
             break;
         }
         match c {

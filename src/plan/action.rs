@@ -84,6 +84,15 @@ impl Action {
             Self::Confirm { .. } => "confirm",
         }
     }
+
+    /// The same for a column: a task by its own name.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        match self {
+            Self::Task { name, .. } => name.as_str(),
+            other => other.verb(),
+        }
+    }
 }
 
 impl fmt::Display for Action {

@@ -134,7 +134,7 @@ fn ways(wave: &Wave, paint: Paint) -> String {
 
 /// Each different sequence of steps once, with the waves and hosts that go through it.
 fn steps(plan: &Plan, paint: Paint) -> Vec<String> {
-    let mut kinds: Vec<(Vec<&str>, BTreeSet<&HostName>, Vec<[(Tone, String); 3]>)> = Vec::new();
+    let mut kinds: Vec<(Vec<&str>, BTreeSet<&HostName>, Vec<Row>)> = Vec::new();
     for wave in &plan.waves {
         for lane in &wave.lanes {
             let rows: Vec<_> = lane.steps.iter().map(row).collect();
@@ -154,13 +154,17 @@ fn steps(plan: &Plan, paint: Paint) -> Vec<String> {
         let names = paint.bold(clean(&waves.join(", ")));
         lines.extend([String::new(), format!("  {names} on {}", ranges(hosts))]);
         let mut table = Table::default();
-        rows.into_iter().for_each(|row| table.row(row));
+        for row in rows {
+            table.row(row);
+        }
         lines.extend(table.lines("    ", paint));
     }
     lines
 }
 
-fn row(step: &Step) -> [(Tone, String); 3] {
+type Row = [(Tone, String); 3];
+
+fn row(step: &Step) -> Row {
     let undo = step.undo.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let undo = if undo.is_empty() { String::new() } else { format!("undo: {undo}") };
     let timeout = format!("at most {}", friendly(step.timeout));
@@ -187,10 +191,11 @@ fn left_out(plan: &Plan, observed: Option<&Observation>, paint: Paint) -> Vec<St
             None => reasons.push((reason, vec![host])),
         }
     }
-    let line = |(reason, hosts): &(String, Vec<&HostName>)| {
-        format!("  {}    {}  {}", paint.wait("left out"), ranges(hosts.iter().copied()), paint.dim(reason))
-    };
-    reasons.iter().map(line).collect()
+    let mut table = Table::default();
+    for (reason, hosts) in reasons {
+        table.row([(Tone::Wait, "left out  ".to_owned()), (Tone::Plain, ranges(hosts)), (Tone::Dim, reason)]);
+    }
+    table.lines("  ", paint)
 }
 
 fn worst_case(plan: &Plan) -> String {

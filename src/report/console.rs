@@ -19,6 +19,7 @@ pub enum Log {
 
 impl Console {
     /// A console on `out`.
+    #[must_use]
     pub fn new(out: Box<dyn Write + Send>, log: Log) -> Self {
         Self { out, log }
     }
@@ -45,7 +46,7 @@ impl Console {
 /// `line` such that no CI system takes it for a command.
 ///
 /// GitHub's runner obeys `::command::` at the start of a line, but the older `##[command]` wherever it stands; Azure's
-/// `##vso[` and TeamCity's `##teamcity[` are of the same kind.
+/// `##vso[` and `##teamcity[` are of the same kind.
 #[must_use]
 pub fn defuse(line: &str) -> String {
     let mut safe = String::from(if line.trim_start().starts_with("::") { ". " } else { "" });

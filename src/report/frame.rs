@@ -1,41 +1,75 @@
 //! What a terminal shows of a run, as lines of text: pure, so that it can be read in tests. `tty` draws it.
 
-use super::{Board, News, seconds};
-use crate::engine::{LaneEnd, LaneRef, StepResult};
-use crate::model::{Paint, Sign, clean, friendly, ranges};
-use crate::plan::{Phase, Wave};
+use std::collections::BTreeMap;
 
-/// Cells of the overall bar.
+use super::{Board, Doing, LaneNow, seconds};
+use crate::engine::LaneRef;
+use crate::model::{Paint, Sign, Tone, clean, ranges};
+use crate::plan::Wave;
+
+/// Most cells of the overall bar.
 const BAR: usize = 24;
 
-/// Lines of a failed step's output that stay on the screen; the summary has more.
-const EXCERPT: usize = 3;
+/// Lines of the frame that are no host's: a blank, the bar, the count of the others, what is to come.
+const AROUND: usize = 4;
 
-/// The lines that move: a bar for the open wave, and a line for each busy host as far as `height` allows.
+/// Hosts shown where there is no room for all.
+const SLOWEST: usize = 8;
+
+/// The lines that move: a bar for the open wave, and a line for each busy host as far as the height allows.
+///
+/// `size` is the terminal's: columns and lines.
 #[must_use]
-pub fn frame(board: &Board, height: usize, paint: Paint) -> Vec<String> {
+pub fn frame(board: &Board, size: (usize, usize), paint: Paint) -> Vec<String> {
+    let (columns, height) = size;
     let Some(wave) = board.open_wave() else { return Vec::new() };
-    let mut lines = vec![bar(board, wave, paint)];
-    let busy = board.busy();
-    let shown = if busy.len() + 2 <= height { busy.len() } else { height.saturating_sub(3) };
-    let width = busy.iter().map(|at| board.host(*at).as_str().len()).max().unwrap_or_default();
-    lines.extend(busy.iter().take(shown).map(|at| lane(board, *at, width, paint)));
-    if shown < busy.len() {
-        let rest = format!("   {} {} more, all begun later", paint.sign(Sign::Dot), busy.len() - shown);
-        lines.push(paint.dim(rest));
+    let mut lines = vec![String::new(), bar(board, wave, BAR.min(columns / 4), paint)];
+    let (mut shown, rest) = choose(board, height);
+    // In the plan's order, so that a line stays where it is while its host goes on.
+    shown.sort_unstable();
+    let width = width(board);
+    lines.extend(shown.iter().map(|at| lane(board, *at, width, paint)));
+    if !rest.is_empty() {
+        lines.push(paint.dim(format!("  {} {}", paint.sign(Sign::Dot), count_verbs(board, &rest))));
     }
     lines.extend(waiting(board, wave, paint));
     lines
 }
 
+/// The busy lanes that get a line, and the others.
+///
+/// Where there is no room for all, a few are shown that are on their way back or take longest: that is where trouble is.
+fn choose(board: &Board, height: usize) -> (Vec<LaneRef>, Vec<LaneRef>) {
+    let mut busy = board.busy();
+    if busy.len() + AROUND <= height {
+        return (busy, Vec::new());
+    }
+    let goes_on = |at: &LaneRef| !board.lane(*at).is_some_and(|lane| matches!(lane.doing, Doing::Undo(_)));
+    busy.sort_by_key(goes_on);
+    let rest = busy.split_off(busy.len().min(SLOWEST).min(height.saturating_sub(AROUND)));
+    (busy, rest)
+}
+
+/// `12 more: 8 watch, 4 drain`.
+fn count_verbs(board: &Board, lanes: &[LaneRef]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for action in lanes.iter().filter_map(|at| board.action(*at)) {
+        *counts.entry(action.short()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let counts: Vec<String> = counts.iter().map(|(verb, count)| format!("{count} {verb}")).collect();
+    format!("{} more: {}", lanes.len(), counts.join(", "))
+}
+
 /// `rolling  ━━━━━━━━────────  4/8  serving 7/8 (floor 6)  0:41`.
-fn bar(board: &Board, wave: &Wave, paint: Paint) -> String {
+fn bar(board: &Board, wave: &Wave, cells: usize, paint: Paint) -> String {
     let (done, all) = board.done();
-    let full = if all == 0 { 0 } else { BAR * done / all };
+    let full = (cells * done).checked_div(all).unwrap_or_default();
     let bar = format!(
         "{}{}",
         paint.good(paint.sign(Sign::Full).repeat(full)),
-        paint.dim(paint.sign(Sign::Empty).repeat(BAR - full))
+        paint.dim(paint.sign(Sign::Empty).repeat(cells - full))
     );
     let mut words = vec![format!("{done}/{all}")];
     if let Some(serving) = board.serving() {
@@ -48,28 +82,23 @@ fn bar(board: &Board, wave: &Wave, paint: Paint) -> String {
         words.push(paint.bad(format!("{} failed", board.failed.len())));
     }
     words.push(paint.dim(clock(board.now)));
-    format!("{:<9} {bar}  {}", clean(&wave.name), words.join("  "))
+    let name = format!("{:<width$}", clean(&wave.name), width = width(board));
+    format!("  {}  {bar}  {}", paint.bold(name), words.join("  "))
 }
 
+/// `web3  ▸ health   12s  try 4: 503`.
 fn lane(board: &Board, at: LaneRef, width: usize, paint: Paint) -> String {
     let (Some(now), Some(action)) = (board.lane(at), board.action(at)) else { return String::new() };
-    let undo = matches!(now.doing, super::Doing::Undo(_));
-    let verb = format!("{:<8}", if undo { format!("undo: {action}") } else { action.verb().to_owned() });
-    let (sign, verb) = if undo { (Sign::Cross, paint.wait(verb)) } else { (Sign::Play, verb) };
-    let took = format!("{:>5}", seconds((board.now - now.since).floor()));
-    let line = format!(
-        "  {:<width$}  {} {verb} {}  {}",
-        board.host(at),
-        if undo { paint.wait(paint.sign(sign)) } else { paint.sign(sign).to_owned() },
-        paint.dim(took),
-        now.said
-    );
-    line.trim_end().to_owned()
+    let undo = matches!(now.doing, Doing::Undo(_));
+    let (sign, tone) = if undo { (Sign::Back, Tone::Wait) } else { (Sign::Play, Tone::Plain) };
+    let what = paint.tone(tone, format!("{} {:<8}", paint.sign(sign), action.short()));
+    let took = paint.dim(format!("{:>5}", seconds((board.now - now.since).floor())));
+    format!("  {:<width$}  {what} {took}  {}", board.host(at), now.said).trim_end().to_owned()
 }
 
 /// Why nobody else begins.
 fn waiting(board: &Board, wave: &Wave, paint: Paint) -> Option<String> {
-    let begun = |lane: &super::LaneNow| lane.doing != super::Doing::Waiting;
+    let begun = |lane: &LaneNow| lane.doing != Doing::Waiting;
     let lanes = board.lanes.get(board.wave?)?;
     let waiting: Vec<_> =
         lanes.iter().zip(&wave.lanes).filter(|(now, _)| !begun(now)).map(|(_, lane)| &lane.host).collect();
@@ -92,75 +121,11 @@ fn waiting(board: &Board, wave: &Wave, paint: Paint) -> Option<String> {
     })
 }
 
-/// The lines that `news` leaves on the screen for good.
-#[must_use]
-pub fn lasting(board: &Board, news: &News, paint: Paint) -> Vec<String> {
-    let width = board.plan.fleet.iter().map(|host| host.as_str().len()).max().unwrap_or_default();
-    let (tick, cross) = (paint.good(paint.sign(Sign::Tick)), paint.bad(paint.sign(Sign::Cross)));
-    match news {
-        News::Planned => {
-            let plan = &board.plan;
-            let wave = plan.waves.iter().find(|wave| wave.phase == Phase::Switch);
-            let limits = wave.map(|wave| format!(", {}", wave.limits())).unwrap_or_default();
-            vec![
-                paint.bold(format!("{} {}", plan.environment, plan.headline(paint))),
-                paint.dim(format!("by {}{limits}, run {}", plan.strategy, board.run)),
-                String::new(),
-            ]
-        }
-        News::WaveEnded { wave, took } if board.plan.waves[*wave].phase != Phase::Switch => {
-            let planned = &board.plan.waves[*wave];
-            let good =
-                board.lanes[*wave].iter().filter(|lane| lane.doing == super::Doing::Closed(LaneEnd::Done)).count();
-            let sign = if good == planned.lanes.len() { tick } else { cross };
-            let hosts = if planned.lanes.len() == 1 {
-                planned.lanes[0].host.to_string()
-            } else {
-                format!("{good} of {} hosts", planned.lanes.len())
-            };
-            vec![format!("{sign} {}  {hosts}  {}", clean(&planned.name), paint.dim(seconds(*took)))]
-        }
-        News::StepEnded {
-            at,
-            action,
-            undo,
-            took,
-            result: StepResult::Failed(failure) | StepResult::Unknown(failure),
-        } => {
-            let (host, verb) = (board.host(*at), if *undo { format!("undo: {action}") } else { action.to_string() });
-            let words = format!("{} {}", clean(&failure.what), paint.dim(seconds(*took)));
-            let mut lines = vec![format!("{cross} {host:<width$}  {} {words}", paint.bad(verb))];
-            let skipped = failure.output.len().saturating_sub(EXCERPT);
-            let edge = paint.dim(paint.sign(Sign::Edge));
-            lines.extend(failure.output[skipped..].iter().map(|line| format!("  {edge} {}", clean(line))));
-            lines
-        }
-        News::LaneEnded { at, end, took } => {
-            let host = board.host(*at);
-            match end {
-                LaneEnd::Done if board.plan.waves[at.wave].phase == Phase::Switch => {
-                    vec![format!("{tick} {host:<width$}  {}  {}", board.release().id, paint.dim(seconds(*took)))]
-                }
-                LaneEnd::Restored { .. } => {
-                    vec![format!("  {host:<width$}  {}", paint.wait("what it had changed is taken back"))]
-                }
-                LaneEnd::Broken { undo, .. } => {
-                    vec![format!("{cross} {host:<width$}  {}", paint.bad(format!("needs a person: {undo} failed")))]
-                }
-                _ => Vec::new(),
-            }
-        }
-        News::GateClosed { took, result, .. } => match result {
-            StepResult::Ok(words) => {
-                vec![format!("{tick} watched for {}  {}", seconds(*took), paint.dim(clean(words)))]
-            }
-            StepResult::Failed(failure) | StepResult::Unknown(failure) => {
-                vec![format!("{cross} watch: {}", clean(&failure.what))]
-            }
-        },
-        News::GateOpened { duration, .. } => vec![paint.dim(format!("  watching for {}", friendly(*duration)))],
-        _ => Vec::new(),
-    }
+/// The width of the first column: hosts, and on lines of their own the names of waves.
+pub(super) fn width(board: &Board) -> usize {
+    let hosts = board.plan.waves.iter().flat_map(|wave| &wave.lanes).map(|lane| lane.host.as_str().len());
+    let waves = board.plan.waves.iter().map(|wave| wave.name.chars().count());
+    hosts.chain(waves).max().unwrap_or_default().clamp(4, 24)
 }
 
 /// `M:SS`.

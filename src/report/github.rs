@@ -9,12 +9,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Board, Console, News, Render, seconds};
-use crate::engine::{Event, Failure, Outcome, Stamped};
+use crate::engine::{End, Event, Failure, Outcome, Stamped};
 use crate::model::{HostName, ReleaseId, clean};
 use crate::plan::Phase;
 
 /// GitHub keeps ten annotations of a kind for each step and drops the others in silence, so the tenth is a count.
 const ANNOTATIONS: usize = 9;
+
+/// Failures whose output gets a group; who opens more than this many is looking for something else.
+const GROUPS: usize = 50;
 
 /// Lines of output in an annotation.
 const EXCERPT: usize = 5;
@@ -64,27 +67,33 @@ impl Github {
     }
 
     fn groups(&mut self, outcome: &Outcome) {
-        for (host, step, failure) in outcome.failures.iter().filter(|(.., failure)| !failure.output.is_empty()) {
-            let title = escape_data(&format!("{host}: output of {}", clean(step)));
-            self.console.raw(&format!("::group::{title}\n::stop-commands::{}\n", self.token));
+        let with_output = outcome.failures.iter().filter(|(.., failure)| !failure.output.is_empty());
+        for (host, step, failure) in with_output.take(GROUPS) {
+            let title = format!("{host}: output of {}", clean(step));
+            self.console.raw(&command("group", &[], &title));
+            self.console.raw(&command("stop-commands", &[], &self.token));
             for line in &failure.output {
                 self.console.say(&format!("{host} | {}", clean(line)));
             }
-            self.console.raw(&format!("::{}::\n::endgroup::\n", self.token));
+            self.console.raw(&command(&self.token, &[], ""));
+            self.console.raw(&command("endgroup", &[], ""));
         }
     }
 
     fn annotations(&mut self, outcome: &Outcome) {
         for (host, step, failure) in outcome.failures.iter().take(ANNOTATIONS) {
-            let title = escape_property(&format!("{host} failed at {}", clean(step)));
+            let verb = if outcome.end == End::Cancelled { "stopped" } else { "failed" };
+            let title = format!("{host} {verb} at {}", clean(step));
             let skipped = failure.output.len().saturating_sub(EXCERPT);
             let mut lines = vec![clean(&failure.what)];
             lines.extend(failure.output[skipped..].iter().map(|line| clean(line)));
-            self.console.raw(&format!("::error title={title}::{}\n", escape_data(&lines.join("\n"))));
+            let kind = if outcome.end == End::Cancelled { "warning" } else { "error" };
+            self.console.raw(&command(kind, &[("title", &title)], &lines.join("\n")));
         }
         let rest = outcome.failures.len().saturating_sub(ANNOTATIONS);
         if rest > 0 {
-            self.console.raw(&format!("::error title=shipit::{rest} more failures; see the step's summary\n"));
+            let more = format!("{rest} more failures; see the step's summary");
+            self.console.raw(&command("error", &[("title", "shipit")], &more));
         }
     }
 }
@@ -167,6 +176,15 @@ fn fold(host: &HostName, step: &str, failure: &Failure) -> String {
     // One line each: a blank line would end the HTML, and what follows would be read as Markdown.
     let output = failure.output.iter().map(|line| escape_html(&clean(line))).collect::<Vec<_>>().join("&#10;");
     format!("\n<details><summary>{host} failed at {step}: {what}{code}</summary><pre>{output}</pre></details>\n")
+}
+
+/// A command to GitHub's runner, as the line that gives it.
+#[must_use]
+pub fn command(name: &str, properties: &[(&str, &str)], data: &str) -> String {
+    let properties: Vec<String> =
+        properties.iter().map(|(key, value)| format!("{key}={}", escape_property(value))).collect();
+    let blank = if properties.is_empty() { "" } else { " " };
+    format!("::{name}{blank}{}::{}\n", properties.join(","), escape_data(data))
 }
 
 fn escape_data(text: &str) -> String {

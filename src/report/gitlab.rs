@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Board, Console, News, Render};
+use super::{Board, Console, News, Plain, Render};
 use crate::engine::Stamped;
 use crate::model::clean;
 
-/// Writes the marks around the sections.
+/// Writes a log and the marks around its sections.
 pub struct Gitlab {
     console: Console,
+    log: Plain,
     began: Timestamp,
 }
 
 impl Gitlab {
-    /// Marks for the log on `console`, of a run that began at `began`.
+    /// Puts marks on `console` around the lines of `log`, of a run that began at `began`.
     #[must_use]
-    pub fn new(console: Console, began: Timestamp) -> Self {
-        Self { console, began }
+    pub fn new(console: Console, log: Plain, began: Timestamp) -> Self {
+        Self { console, log, began }
     }
 
     fn mark(&mut self, board: &Board, mark: &str, wave: usize, heading: &str) {
@@ -29,16 +30,20 @@ impl Gitlab {
 }
 
 impl Render for Gitlab {
-    fn event(&mut self, board: &Board, _: &Stamped, news: &[News]) {
+    fn event(&mut self, board: &Board, event: &Stamped, news: &[News]) {
         for one in news {
-            match one {
-                News::WaveOpened(wave) => {
-                    let heading = board.plan.waves.get(*wave).map(|wave| clean(&wave.name)).unwrap_or_default();
-                    self.mark(board, "section_start", *wave, &heading);
-                }
-                News::WaveEnded { wave, .. } => self.mark(board, "section_end", *wave, ""),
-                _ => {}
+            if let News::WaveOpened(wave) = one {
+                let heading = board.plan.waves.get(*wave).map(|wave| clean(&wave.name)).unwrap_or_default();
+                self.mark(board, "section_start", *wave, &heading);
+            }
+            self.log.event(board, event, std::slice::from_ref(one));
+            if let News::WaveEnded { wave, .. } = one {
+                self.mark(board, "section_end", *wave, "");
             }
         }
+    }
+
+    fn tick(&mut self, board: &Board) {
+        self.log.tick(board);
     }
 }

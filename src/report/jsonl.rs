@@ -1,5 +1,6 @@
 //! Events for programs: one JSON object a line. Readers must pass over types and fields that they do not know.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ fn harmless(json: &str) -> String {
     for c in json.chars() {
         if is_hidden(c) || (c == '#' && safe.ends_with('#')) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                safe.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(safe, "\\u{unit:04x}");
             }
         } else {
             safe.push(c);

@@ -5,14 +5,17 @@
 
 mod board;
 mod console;
+mod fold;
 mod frame;
 mod github;
 mod gitlab;
 mod jsonl;
+mod lasting;
 mod news;
 mod plain;
 mod settings;
 mod status;
+mod still;
 mod summary;
 mod tty;
 
@@ -20,10 +23,11 @@ use crate::engine::{Event, Stamped};
 
 pub use board::{Board, Doing, LaneNow};
 pub use console::{Console, Log, defuse};
-pub use frame::{frame, lasting};
-pub use github::{Github, GithubFiles};
+pub use frame::frame;
+pub use github::{Github, GithubFiles, command as github_command};
 pub use gitlab::Gitlab;
 pub use jsonl::Jsonl;
+pub use lasting::lasting;
 pub use news::News;
 pub use plain::Plain;
 pub use settings::{ColourChoice, Output, Settings, Surroundings, Verbosity};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::still::{stamp, still};
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{Cancel, Failure, LaneEnd, LaneRef, Stamped, StepResult};
 use crate::model::{Paint, Sign, Tone, clean, friendly, ranges};
@@ -21,9 +22,6 @@ const EXCERPTS: usize = 3;
 
 /// With `-v`, a lane's progress gets a line this often at most.
 const PROGRESS_EVERY: f64 = 5.0;
-
-/// Busy hosts that a `still` line names.
-const NAMED: usize = 4;
 
 /// Writes the log.
 pub struct Plain {
@@ -68,7 +66,7 @@ impl Plain {
             News::WaveOpened(wave) => self.wave_opened(board, *wave),
             News::WaveEnded { wave, took } => self.wave_ended(board, *wave, *took),
             News::StepStarted(at) if self.verbosity == Verbosity::Verbose => {
-                let action = board.action(*at).map(short).unwrap_or_default();
+                let action = board.action(*at).map(Action::short).unwrap_or_default().to_owned();
                 self.line(board.now, board.host(*at).as_str(), &action, "start", "");
             }
             News::Progress(at) if self.verbosity == Verbosity::Verbose => self.progress(board, *at),
@@ -92,7 +90,7 @@ impl Plain {
             News::CancelAsked(how) => {
                 let words = match how {
                     Cancel::Finish => "asked for: open hosts are finished, no other begins",
-                    Cancel::Unwind => "asked for again: open hosts are put back now",
+                    Cancel::Unwind => "asked for: open hosts are put back now",
                 };
                 self.line(board.now, "-", "cancel", &self.paint.wait(words), "");
             }
@@ -143,7 +141,7 @@ impl Plain {
 
     fn step_ended(&mut self, board: &Board, at: LaneRef, action: &Action, undo: bool, took: f64, result: &StepResult) {
         let host = board.host(at).clone();
-        let (label, took) = (short(action), seconds(took));
+        let (label, took) = (action.short().to_owned(), seconds(took));
         match result {
             StepResult::Ok(words) => {
                 let felt = matches!(action, Action::Drain | Action::Enable { .. } | Action::Health { .. })
@@ -161,6 +159,10 @@ impl Plain {
                 self.line(board.now, host.as_str(), &label, &format!("{back}ok {took}{seen}"), &tail);
             }
             StepResult::Failed(failure) => self.failed(board, host.as_str(), &label, undo, "FAILED", &took, failure),
+            StepResult::Unknown(failure) if board.cancel == Some(Cancel::Unwind) && !undo => {
+                let words = self.paint.wait(format!("stopped after {took}: {}", clean(&failure.what)));
+                self.line(board.now, host.as_str(), &label, &words, "");
+            }
             StepResult::Unknown(failure) => self.failed(board, host.as_str(), &label, undo, "UNKNOWN", &took, failure),
         }
     }
@@ -187,8 +189,8 @@ impl Plain {
         let host = board.host(at).clone();
         let paint = self.paint;
         match end {
-            LaneEnd::Done if self.detail(board, at.wave) == Detail::Total => {}
-            LaneEnd::Done if board.plan.waves[at.wave].phase != Phase::Switch => {}
+            // Nothing is taken back but by a switch: what a task did before it failed, it did.
+            LaneEnd::Done | LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Done => {
                 let slowest = match self.detail(board, at.wave) {
                     Detail::Hosts => slowest_step(board, at),
@@ -227,31 +229,13 @@ impl Plain {
             return;
         }
         self.progress.insert(at, board.now);
-        let verb = board.action(at).map(short).unwrap_or_default();
+        let verb = board.action(at).map(Action::short).unwrap_or_default().to_owned();
         self.line(board.now, board.host(at).as_str(), &verb, &format!("{} {}", self.dot(), lane.said), "");
     }
 
     fn still(&mut self, board: &Board) {
-        let busy = board.busy();
-        let mut parts: Vec<String> = Vec::new();
-        if let Some((since, all)) = board.gate {
-            parts.push(format!("watching for {} of {}", seconds(board.now - since), seconds(all)));
-        }
-        if let Some((serving, floor)) = board.hold {
-            parts.push(format!("on hold: {serving} serve, floor {floor}"));
-        }
-        for at in busy.iter().take(NAMED) {
-            let (Some(lane), Some(action)) = (board.lane(*at), board.action(*at)) else { continue };
-            let said = if lane.said.is_empty() { String::new() } else { format!(" ({})", lane.said) };
-            parts.push(format!("{} {} {}{said}", board.host(*at), short(action), seconds(board.now - lane.since)));
-        }
-        if busy.len() > NAMED {
-            parts.push(format!("{} more", busy.len() - NAMED));
-        }
-        if parts.is_empty() {
-            parts.push("waiting".to_owned());
-        }
-        self.line(board.now, "-", "still", &self.paint.wait(parts.join(", ")), &board.counts());
+        let words = self.paint.wait(format!("{:<38}", still(board)));
+        self.line(board.now, "-", "still", &words, &board.counts());
     }
 
     fn detail(&self, board: &Board, wave: usize) -> Detail {
@@ -289,21 +273,6 @@ impl Render for Plain {
     }
 }
 
-/// `MM:SS.d`.
-fn stamp(elapsed: f64) -> String {
-    let tenths = (elapsed.max(0.0) * 10.0).round();
-    let (minutes, rest) = ((tenths / 600.0).floor(), tenths % 600.0);
-    format!("{minutes:02}:{:04.1}", rest / 10.0)
-}
-
-/// The action in the width of a column: the task's own name, else the verb.
-fn short(action: &Action) -> String {
-    match action {
-        Action::Task { name, .. } => name.to_string(),
-        other => other.verb().to_owned(),
-    }
-}
-
 /// `, slowest drain 4.7s`: what a person would look into. The watch takes as long as the recipe says.
 fn slowest_step(board: &Board, at: LaneRef) -> String {
     let steps = board.lane(at).into_iter().flat_map(|lane| &lane.took).filter(|(verb, _)| verb != Action::Watch.verb());
@@ -313,16 +282,4 @@ fn slowest_step(board: &Board, at: LaneRef) -> String {
 
 fn hosts_of(wave: &Wave) -> String {
     ranges(wave.lanes.iter().map(|lane| &lane.host))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stamps_are_of_one_width_for_an_hour() {
-        for (elapsed, text) in [(0.0, "00:00.0"), (9.96, "00:10.0"), (59.97, "01:00.0"), (3599.9, "59:59.9")] {
-            assert_eq!(stamp(elapsed), text);
-        }
-    }
 }

@@ -59,18 +59,18 @@ pub struct Settings {
 }
 
 /// What shipit runs in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// GitHub Actions, and the files that it reads.
     pub github: Option<GithubFiles>,
     /// GitLab CI.
     pub gitlab: bool,
-    /// Some CI system.
-    pub ci: bool,
+    /// Whether a CI system reads the log.
+    pub log: Log,
     /// Standard error is a terminal.
     pub terminal: bool,
-    /// The locale's letters are Unicode.
-    pub unicode: bool,
+    /// Those of the locale.
+    pub letters: Letters,
 }
 
 impl Surroundings {
@@ -81,12 +81,17 @@ impl Surroundings {
         let locale =
             ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        let ci = ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "TEAMCITY_VERSION"];
         Self {
             github: is_set("GITHUB_ACTIONS").then(GithubFiles::from_environment),
             gitlab: is_set("GITLAB_CI"),
-            ci: is_set("CI") || is_set("GITHUB_ACTIONS") || is_set("GITLAB_CI") || is_set("TF_BUILD"),
+            log: if ci.iter().any(|name| is_set(name)) { Log::Parsed } else { Log::Unread },
             terminal: stderr().is_terminal(),
-            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+            letters: if ["utf-8", "utf8"].iter().any(|name| locale.contains(name)) {
+                Letters::Unicode
+            } else {
+                Letters::Ascii
+            },
         }
     }
 }
@@ -94,38 +99,35 @@ impl Surroundings {
 impl Settings {
     /// How to paint standard error.
     #[must_use]
-    pub fn paint(&self, around: &Surroundings) -> Paint {
+    pub fn paint(self, around: &Surroundings) -> Paint {
         self.paint_for(anstream::AutoStream::choice(&stderr()), around)
     }
 
     /// How to paint standard output, for tables and plans.
     #[must_use]
-    pub fn paint_stdout(&self, around: &Surroundings) -> Paint {
+    pub fn paint_stdout(self, around: &Surroundings) -> Paint {
         self.paint_for(anstream::AutoStream::choice(&stdout()), around)
     }
 
-    fn paint_for(&self, auto: anstream::ColorChoice, around: &Surroundings) -> Paint {
+    fn paint_for(self, auto: anstream::ColorChoice, around: &Surroundings) -> Paint {
         let on = match self.colour {
             ColourChoice::Auto => auto != anstream::ColorChoice::Never,
             ColourChoice::Always => true,
             ColourChoice::Never => false,
         };
-        Paint {
-            colour: if on { Colour::On } else { Colour::Off },
-            letters: if around.unicode { Letters::Unicode } else { Letters::Ascii },
-        }
+        Paint { colour: if on { Colour::On } else { Colour::Off }, letters: around.letters }
     }
 
     /// The reporters of a run that began at `began`. The summary comes last, so that it is what a person sees.
     #[must_use]
-    pub fn reporters(&self, around: &Surroundings, began: Timestamp) -> Reporters {
-        let log = if around.ci { Log::Parsed } else { Log::Unread };
-        let console = || Console::new(Box::new(stderr()), log);
+    pub fn reporters(self, around: &Surroundings, began: Timestamp) -> Reporters {
+        let console = || Console::new(Box::new(stderr()), around.log);
         let paint = self.paint(around);
         let live = around.terminal
             && match self.output {
                 Output::Tty => true,
-                Output::Auto => !around.ci,
+                // Every step in words and lines that move get in each other's way.
+                Output::Auto => around.log == Log::Unread && self.verbosity != Verbosity::Verbose,
                 Output::Plain | Output::Jsonl => false,
             };
         let mut renderers: Vec<Box<dyn Render>> = Vec::new();
@@ -135,10 +137,12 @@ impl Settings {
         if live && self.verbosity != Verbosity::Quiet {
             renderers.push(Box::new(Tty::new(paint)));
         } else {
-            if around.gitlab {
-                renderers.push(Box::new(Gitlab::new(console(), began)));
-            }
-            renderers.push(Box::new(Plain::new(console(), paint, self.verbosity)));
+            let log = Plain::new(console(), paint, self.verbosity);
+            renderers.push(if around.gitlab && self.verbosity != Verbosity::Quiet {
+                Box::new(Gitlab::new(console(), log, began))
+            } else {
+                Box::new(log)
+            });
         }
         if let Some(files) = &around.github {
             renderers.push(Box::new(Github::new(console(), files.clone())));

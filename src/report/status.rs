@@ -1,5 +1,7 @@
 //! Tables of the fleet: what `shipit status` and `shipit hosts` print.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
     Host, HostFacts, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone, clean, ranges,
 };
@@ -12,7 +14,8 @@ pub fn status(inventory: &Inventory, recipe: &Recipe, observed: &Observation, pa
     let serving = hosts.iter().filter(|host| view.serving.contains(&host.name)).count();
     let tone = if serving == hosts.len() { Tone::Good } else { Tone::Wait };
     let words = paint.tone(tone, format!("{serving} of {} serve", hosts.len()));
-    let mut lines = vec![format!("{}: {words}", paint.bold(&inventory.environment)), String::new()];
+    let mut lines =
+        vec![format!("{}: {words}; {}", paint.bold(&inventory.environment), releases(&hosts, observed)), String::new()];
     let mut table = Table::default();
     table.row(["host", "release", "balancers", "health", ""].map(|heading| (Tone::Dim, heading.to_owned())));
     for host in &hosts {
@@ -53,18 +56,12 @@ pub fn hosts<'a>(hosts: impl IntoIterator<Item = &'a Host>, paint: Paint) -> Str
     table.lines("", paint).join("\n") + "\n"
 }
 
-/// The release that runs; each instance's where they differ.
+/// The release that runs.
 fn release(facts: &HostFacts) -> (Tone, String) {
-    if let Some(running) = facts.running() {
-        return (Tone::Plain, running.to_string());
-    }
-    let each = facts.instances.iter().map(|one| {
-        let release = one.running.as_ref().map_or("nothing known", ReleaseId::as_str);
-        format!("{}: {release}", one.instance)
-    });
-    match each.collect::<Vec<_>>().join(", ") {
-        none if none.is_empty() => (Tone::Wait, "unknown".to_owned()),
-        each => (Tone::Wait, each),
+    match facts.running() {
+        Some(running) => (Tone::Plain, running.to_string()),
+        None if facts.instances.iter().any(|one| one.running.is_some()) => (Tone::Wait, "mixed".to_owned()),
+        None => (Tone::Wait, "unknown".to_owned()),
     }
 }
 
@@ -74,6 +71,9 @@ fn balancers(inventory: &Inventory, observed: &Observation, host: &Host) -> (Ton
     for (facts, name) in observed.servers_of(inventory, host) {
         let server = facts.servers.get(&name);
         let state = match (server, &facts.reach) {
+            (Some(server), _) if server.status.eq_ignore_ascii_case(&server.state.to_string()) => {
+                server.state.to_string()
+            }
             (Some(server), _) => format!("{} {}", server.state, clean(&server.status)),
             (None, Reach::Reached) => "missing".to_owned(),
             (None, Reach::Unreachable(_)) => "unknown".to_owned(),
@@ -105,12 +105,31 @@ fn health(facts: &HostFacts) -> (Tone, String) {
 
 /// What the reader would not guess from the other columns.
 fn remark(facts: &HostFacts) -> String {
-    match (&facts.current, facts.running()) {
-        (Some(current), running) if facts.reach == Reach::Reached && running != Some(current) => {
-            format!("`current` is {current}")
-        }
-        _ => String::new(),
+    if facts.reach != Reach::Reached {
+        return String::new();
     }
+    let each = facts.instances.iter().map(|one| {
+        let release = one.running.as_ref().map_or("nothing known", ReleaseId::as_str);
+        format!("{} on {release}", one.instance)
+    });
+    let mut remarks: Vec<String> = if facts.running().is_some() { Vec::new() } else { each.collect() };
+    remarks.extend(
+        facts.current.iter().filter(|current| facts.running() != Some(current)).map(|it| format!("`current` is {it}")),
+    );
+    remarks.join(", ")
+}
+
+/// `6 on 20261120-…, 2 unknown`.
+fn releases(hosts: &[&Host], observed: &Observation) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for facts in hosts.iter().filter_map(|host| observed.hosts.get(&host.name)) {
+        *counts.entry(release(facts).1).or_default() += 1;
+    }
+    let words = counts.iter().rev().map(|(release, count)| match release.as_str() {
+        "mixed" | "unknown" => format!("{count} {release}"),
+        id => format!("{count} on {id}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// What stands in the way, each thing once with all the hosts that it stands on.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
 use crate::model::{HostName, Paint, ReleaseId, Sign, Table, Tone, clean, ranges};
-use crate::plan::Plan;
+use crate::plan::{Phase, Plan};
 
 /// Failures told in full; with more, the rest is likely the same again.
 const IN_FULL: usize = 5;
@@ -44,7 +44,7 @@ impl Render for Summary {
 pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> String {
     let mut lines = Vec::new();
     let kinds = kinds(outcome);
-    kinds.iter().take(IN_FULL).for_each(|kind| kind.tell(paint, &mut lines));
+    kinds.iter().take(IN_FULL).for_each(|kind| kind.tell(outcome.end, paint, &mut lines));
     if let Some(rest) = kinds.get(IN_FULL..).filter(|rest| !rest.is_empty()) {
         let hosts: BTreeSet<_> = rest.iter().flat_map(|kind| &kind.hosts).collect();
         let (count, hosts) = (hosts.len(), ranges(hosts.into_iter().copied()));
@@ -65,6 +65,7 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
     }
     let note = |text: &str| format!("{} {text}", paint.bold("note:"));
     lines.extend(outcome.notes.iter().map(|text| note(&clean(text))));
+    lines.extend(budget(plan, outcome).map(|text| note(&text)));
     if outcome.end != End::Done {
         lines.push(note(&balance(plan, outcome)));
         let help = |text: String| format!("{} {text}", paint.good("help:"));
@@ -98,7 +99,7 @@ fn kinds(outcome: &Outcome) -> Vec<Kind<'_>> {
 }
 
 impl Kind<'_> {
-    fn tell(&self, paint: Paint, lines: &mut Vec<String>) {
+    fn tell(&self, end: End, paint: Paint, lines: &mut Vec<String>) {
         let Self { failure, hosts, .. } = self;
         let code = failure.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
         let (step, what) = (clean(self.step), clean(&failure.what));
@@ -106,7 +107,11 @@ impl Kind<'_> {
             [host] => format!("`{host}`"),
             _ => format!("{} hosts", hosts.len()),
         };
-        lines.push(format!("{} {who} failed at {step}: {what}{code}", paint.bad("error:")));
+        // Who cancels a run means to stop what is going on, so that is no error.
+        lines.push(match end {
+            End::Cancelled => format!("{} {who} at {step}: {what}{code}", paint.wait("stopped:")),
+            _ => format!("{} {who} failed at {step}: {what}{code}", paint.bad("error:")),
+        });
         let skipped = failure.output.len().saturating_sub(EXCERPT);
         let edge = paint.dim(paint.sign(Sign::Edge));
         if hosts.len() > 1 {
@@ -166,6 +171,21 @@ fn states(groups: &[Group<'_>], paint: Paint) -> Vec<String> {
     table.lines("  ", paint)
 }
 
+/// Why the run stopped, where the failed hosts are the reason.
+fn budget(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    // A failed task, and a failure in tidying up, end a run whatever the budget.
+    let budgeted = |host: &HostName, step: &str| {
+        let waves = plan.waves.iter().filter(|wave| matches!(wave.phase, Phase::Prepare | Phase::Switch));
+        let mut lanes = waves.flat_map(|wave| &wave.lanes).filter(|lane| lane.host == *host);
+        lanes.any(|lane| lane.steps.iter().any(|one| one.action.to_string() == step))
+    };
+    let failures = outcome.failures.iter().filter(|(host, step, _)| budgeted(host, step));
+    let failed: BTreeSet<&HostName> = failures.map(|(host, ..)| host).collect();
+    let stopped = failed.len() > plan.max_failures && !matches!(outcome.end, End::Done | End::Cancelled);
+    let hosts = if failed.len() == 1 { "host" } else { "hosts" };
+    stopped.then(|| format!("stopped after {} failed {hosts} (`max-failures = {}`)", failed.len(), plan.max_failures))
+}
+
 /// How many hosts run what, and how many serve.
 fn balance(plan: &Plan, outcome: &Outcome) -> String {
     let mut releases: Vec<(Option<&ReleaseId>, usize)> = Vec::new();
@@ -196,16 +216,18 @@ fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     match outcome.end {
         End::Done => Vec::new(),
         End::RolledBack => vec![format!("mend what failed, then `shipit deploy {environment}`")],
-        End::Mixed => go_on_or_back(&deploy(new), old.map(deploy)),
         End::Cancelled if outcome.hosts.values().all(|state| state.release.as_ref() != Some(new)) => {
             vec![format!("nothing runs {new}; begin again with {}", deploy(new))]
         }
-        End::Cancelled => go_on_or_back(&deploy(new), old.map(deploy)),
+        End::Mixed | End::Cancelled => go_on_or_back(&deploy(new), old.map(deploy)),
         End::NeedsPerson => {
             let troubled = || outcome.hosts.iter().filter(|(_, state)| state.trouble);
             let silent = ranges(troubled().filter(|(_, state)| state.release.is_none()).map(|(host, _)| host));
             let out = ranges(troubled().filter(|(_, state)| !state.serving).map(|(host, _)| host));
             let mut advice = vec![format!("look at everything with `shipit status {environment}`")];
+            if troubled().next().is_none() {
+                advice.push(format!("every host runs {new}; mend what failed after that, then {}", deploy(new)));
+            }
             if !silent.is_empty() {
                 advice.push(format!("on {silent}: is it up, does the app run, and what does `current` point at?"));
             }

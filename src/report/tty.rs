@@ -26,8 +26,8 @@ impl Tty {
     }
 
     fn draw(&mut self, board: &Board) {
-        let height = usize::from(console::Term::stderr().size().0);
-        let frame = frame(board, height.saturating_sub(1), self.paint);
+        let (lines, columns) = console::Term::stderr().size();
+        let frame = frame(board, (usize::from(columns), usize::from(lines).saturating_sub(1)), self.paint);
         while self.lines.len() > frame.len() {
             if let Some(line) = self.lines.pop() {
                 line.finish_and_clear();
@@ -55,8 +55,6 @@ impl Tty {
 impl Render for Tty {
     fn event(&mut self, board: &Board, event: &Stamped, news: &[News]) {
         for line in news.iter().flat_map(|one| lasting(board, one, self.paint)) {
-            // A blank line would be swallowed.
-            let line = if line.is_empty() { " ".to_owned() } else { line };
             let _ = self.area.println(line);
         }
         if matches!(event.event, Event::Finished { .. }) {

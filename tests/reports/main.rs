@@ -2,19 +2,24 @@
 //!
 //! `cargo test --test reports -- --ignored demo` plays a run on the terminal.
 
+mod cases;
+mod fleet;
 mod story;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use cases::{CASES, refused, unhealthy};
 use libtest_mimic::{Arguments, Failed, Trial};
-use shipit::engine::{Cancel, Event, Failure, Stamped, StepResult};
+use shipit::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
 use shipit::model::{Colour, Letters, Paint};
-use shipit::plan::{Action, Detail, show};
+use shipit::plan::{Detail, show};
 use shipit::report::{
-    Console, Github, GithubFiles, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty, Verbosity, summary,
+    Board, Console, Github, GithubFiles, Gitlab, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty,
+    Verbosity, frame, hosts, lasting, status, summary,
 };
 use story::{Story, plan};
 
@@ -46,87 +51,17 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> =
         CASES.iter().map(|(name, story)| Trial::test(*name, move || check(name, &story().tell()))).collect();
+    trials.push(Trial::test("fleet", fleet_tables));
+    trials.push(Trial::test("a summary that GitHub takes", || {
+        a_summary_that_github_takes();
+        Ok(())
+    }));
+    trials.push(Trial::test("nobody reads", || {
+        nobody_reads();
+        Ok(())
+    }));
     trials.push(Trial::test("demo", demo).with_ignored_flag(true));
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Each case is a folder beside this file.
-const CASES: &[(&str, fn() -> Story)] = &[
-    ("done", || Story::new(plan(8, 0, 2, 6))),
-    ("canary", || Story::new(plan(8, 1, 2, 6))),
-    ("canary-refused", || {
-        let failure = Failure::new("web1 answered 14 of 212 requests with 5xx, the others 0 of 1,490");
-        Story { gate: StepResult::Failed(failure), ..Story::new(plan(8, 1, 2, 6)) }
-    }),
-    ("put-back", || Story::new(plan(8, 0, 1, 6)).with_fault(unhealthy)),
-    ("broken", || {
-        Story::new(plan(8, 0, 2, 6)).with_fault(|host, action, undo| match action {
-            Action::Activate { .. } if undo && host == "web3" => Some((
-                StepResult::Failed(Failure {
-                    code: Some(1),
-                    output: vec!["Job for app@4040.service failed.".to_owned(), "See \"systemctl status\".".to_owned()],
-                    ..Failure::new("the restart of 4040 ended with an error")
-                }),
-                1.4,
-            )),
-            _ => unhealthy(host, action, undo),
-        })
-    }),
-    ("hostile", || {
-        Story::new(plan(3, 0, 1, 2)).with_fault(|host, action, undo| {
-            (host == "web2" && !undo && matches!(action, Action::Activate { .. })).then(|| {
-                let lines = [
-                    "::error title=pwned::not from shipit".to_owned(),
-                    "text ##[add-mask]e".to_owned(),
-                    "::stop-commands::x\r\n::set-output name=code::0".to_owned(),
-                    "\u{1b}[2J\u{1b}[1;1Hcleared? \u{9b}31m \u{7}".to_owned(),
-                    "rm -rf \u{202e}gnp.exe\u{200b}".to_owned(),
-                    "</pre><script>alert(1)</script> | `x` **b**".to_owned(),
-                    "x".repeat(10 << 20),
-                ];
-                let failure = Failure {
-                    code: Some(127),
-                    output: lines.to_vec(),
-                    ..Failure::new("restart said 100%, \u{1b}]0;title\u{7}a: b\n::error::c")
-                };
-                (StepResult::Failed(failure), 2.2)
-            })
-        })
-    }),
-    ("cancelled", || Story { cancel: Some((14.0, Cancel::Finish)), ..Story::new(plan(8, 0, 1, 6)) }),
-    ("hold", || {
-        let late = [(story::host(7), 44.0), (story::host(8), 44.0)].into();
-        Story { late, ..Story::new(plan(8, 0, 2, 6)) }
-    }),
-    ("many", || Story::new(plan(200, 0, 20, 150)).with_fault(slow_or_unhealthy)),
-    ("many-fail", || {
-        Story::new(plan(200, 0, 20, 150)).with_fault(|_, action, undo| {
-            (matches!(action, Action::Health { .. }) && !undo).then(|| (StepResult::Failed(refused()), 20.0))
-        })
-    }),
-];
-
-fn refused() -> Failure {
-    Failure {
-        code: Some(22),
-        output: (1..=24).map(|line| format!("app[4040]: boot line {line}")).collect(),
-        help: Some("see the app's own log: journalctl -u app@4040".to_owned()),
-        ..Failure::new("503 from http://127.0.0.1:4040/okcomputer on 5 of 5 tries")
-    }
-}
-
-fn unhealthy(host: &str, action: &Action, undo: bool) -> Option<(StepResult, f64)> {
-    (host == "web3" && !undo && matches!(action, Action::Health { .. })).then(|| (StepResult::Failed(refused()), 65.0))
-}
-
-fn slow_or_unhealthy(host: &str, action: &Action, undo: bool) -> Option<(StepResult, f64)> {
-    match action {
-        Action::Upload { .. } if host == "web77" => Some((StepResult::Ok("12.3 MB".to_owned()), 41.0)),
-        Action::Drain if host == "web42" && !undo => {
-            Some((StepResult::Unknown(Failure::new("the connection was lost, and ssh can't reach the host")), 31.0))
-        }
-        _ => None,
-    }
 }
 
 /// Feeds `events` to `renderers`, with ticks between them.
@@ -161,8 +96,12 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
         ("quiet.txt", log(Verbosity::Quiet)),
         ("summary.txt", summary(plan, outcome, elapsed, Paint::PLAIN)),
     ];
+    files.push(("screen.txt", screens(events)));
     if small {
         files.push(("verbose.txt", log(Verbosity::Verbose)));
+    }
+    if name == "put-back" {
+        files.push(("gitlab.txt", gitlab(events)));
     }
     if small || name == "many-fail" {
         files.push(("github.txt", github.0.clone()));
@@ -178,6 +117,101 @@ fn check(name: &str, events: &[Stamped]) -> Result<(), Failed> {
     let mut faults = harmless(&github.0);
     faults.extend(files.iter().filter_map(|(file, text)| compare(name, file, text)));
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// The tables that are no part of a run.
+fn fleet_tables() -> Result<(), Failed> {
+    let (inventory, recipe) = (fleet::inventory(), fleet::recipe());
+    let mut left_out = plan(8, 0, 2, 6);
+    left_out.waves[2].lanes.drain(..2);
+    left_out.waves[2].lanes.remove(2);
+    let ascii = Paint { letters: Letters::Ascii, ..Paint::PLAIN };
+    let files = [
+        ("status.txt", status(&inventory, &recipe, &fleet::calm(), Paint::PLAIN)),
+        ("status-odd.txt", status(&inventory, &recipe, &fleet::odd(), Paint::PLAIN)),
+        ("hosts.txt", hosts(&inventory.hosts, Paint::PLAIN)),
+        ("plan-left-out.txt", show(&left_out, Some(&fleet::odd()), Detail::Waves, ascii)),
+    ];
+    let faults: Vec<String> = files.iter().filter_map(|(file, text)| compare("fleet", file, text)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// A page over 1 MiB is dropped whole, so it is cut before.
+fn a_summary_that_github_takes() {
+    let plan = plan(150, 0, 100, 100);
+    let failure = Failure { output: vec!["<&>".repeat(120); 20], ..refused() };
+    let state = HostEnd { release: None, serving: false, note: "half changed | and more".to_owned(), trouble: true };
+    let outcome = Outcome {
+        end: End::NeedsPerson,
+        hosts: plan.fleet.iter().map(|host| (host.clone(), state.clone())).collect(),
+        failures: plan.fleet.iter().map(|host| (host.clone(), "health".to_owned(), failure.clone())).collect(),
+        notes: vec![],
+    };
+    let planned = Event::Planned { run: "r".to_owned(), plan };
+    let events = [planned, Event::Finished { outcome }].map(|event| Stamped { elapsed: 0.0, event });
+    let (log, page) = github("cut", &events);
+    let annotations = log.lines().filter(|line| line.starts_with("::error")).count();
+    assert_eq!(annotations, 10, "GitHub keeps ten annotations a step");
+    assert!((800 << 10..1 << 20).contains(&page.len()) && page.contains("There is more"), "{}", page.len());
+}
+
+/// A reader that went away ends no run.
+fn nobody_reads() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let console = || Console::new(Box::new(Closed), Log::Unread);
+    let nowhere = || Some(PathBuf::from("/nonexistent/file"));
+    let files = GithubFiles { summary: nowhere(), output: nowhere() };
+    let events = Story::new(plan(8, 1, 2, 6)).with_fault(unhealthy).tell();
+    play(
+        &events,
+        vec![
+            Box::new(Plain::new(console(), Paint::PLAIN, Verbosity::Verbose)),
+            Box::new(Jsonl::new(Box::new(Closed), "2026-11-20T22:45:12Z".parse().unwrap())),
+            Box::new(Github::new(console(), files)),
+            Box::new(Summary::new(console(), Paint::PLAIN, Verbosity::Normal)),
+        ],
+    );
+}
+
+/// The log of a run in GitLab.
+fn gitlab(events: &[Stamped]) -> String {
+    let out = Shared::default();
+    let began = "2026-11-20T22:45:12Z".parse().unwrap();
+    let console = || out.console(Log::Parsed);
+    let plain = Plain::new(console(), Paint::PLAIN, Verbosity::Normal);
+    play(events, vec![Box::new(Gitlab::new(console(), plain, began))]);
+    out.text().escape_debug().to_string().replace("\\n", "\n")
+}
+
+/// A terminal of 24 lines at a few moments, and what stays on it.
+fn screens(events: &[Stamped]) -> String {
+    let mut board: Option<Board> = None;
+    let (mut text, mut next) = (String::new(), 2.5);
+    for event in events {
+        if let Some(board) = board.as_mut().filter(|_| event.elapsed > next) {
+            board.now = f64::max(board.now, next);
+            let frame = frame(board, (80, 24), Paint::PLAIN).join("\n");
+            let _ = write!(text, "{frame}\n\n-------- {next:.1}s\n");
+            next *= 1.7;
+        }
+        if let Event::Planned { run, plan } = &event.event {
+            board = Some(Board::new(run, plan.clone()));
+        }
+        let Some(board) = &mut board else { continue };
+        for line in board.fold(event).iter().flat_map(|news| lasting(board, news, Paint::PLAIN)) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// What GitHub gets: the log with its commands, then the outputs; and the summary's page.
@@ -210,12 +244,20 @@ fn jsonl(events: &[Stamped]) -> String {
     }
     assert!(text.lines().last().unwrap().contains("\"code\":0"), "the last line has the code");
     // The first line holds the whole plan, which other files show better; a few of the others show the form.
-    text.lines().skip(1).take(12).chain(text.lines().last()).map(|line| format!("{line}\n")).collect()
+    let lines: Vec<&str> = text.lines().skip(1).take(12).chain(text.lines().last()).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Nothing in a log that GitHub parses is a command, but those of shipit, and nothing acts on a terminal.
 fn harmless(log: &str) -> Vec<String> {
-    let ours = ["::group::", "::endgroup::", "::stop-commands::shipit-TOKEN", "::shipit-TOKEN::", "::error title="];
+    let ours = [
+        "::group::",
+        "::endgroup::",
+        "::stop-commands::shipit-TOKEN",
+        "::shipit-TOKEN::",
+        "::error title=",
+        "::warning title=",
+    ];
     let is_bad = |line: &&str| {
         line.contains("##[")
             || line.chars().any(char::is_control)

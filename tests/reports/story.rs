@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shipit::engine::{
-    Cancel, Command, End, Event, Fact, Failure, HostEnd, LaneEnd, LaneRef, Outcome, Scheduler, Stamped, StepResult,
+    Aftermath, Cancel, Command, Event, Fact, Failure, LaneEnd, LaneRef, Outcome, Scheduler, Stamped, StepResult,
 };
-use shipit::model::{HostName, Instance, Release, ReleaseId, StrategyName, View};
+use shipit::model::{HostName, Instance, Release, ReleaseId, StrategyName, Until, View};
 use shipit::plan::{Action, Gate, Lane, Phase, Plan, Step, Wave};
 
 pub const OLD: &str = "20261119-101500-0c0ffee0";
 pub const NEW: &str = "20261120-224512-1a2b3c4d";
+
+const ENABLE: Action = Action::Enable { until: Until::Up };
 
 /// Says how an action goes other than well: its result, and how long it takes.
 pub type Fault = Box<dyn Fn(&str, &Action, bool) -> Option<(StepResult, f64)>>;
@@ -64,21 +66,21 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     let activate = |release| Action::Activate { release: Some(id(release)), instances: instances.clone() };
     let health = |release| Action::Health { release: id(release), instances: instances.clone() };
     let switch = [
-        step(Action::Drain, vec![Action::Enable], 35),
+        step(Action::Drain, vec![ENABLE], 35),
         step(activate(NEW), vec![activate(OLD), health(OLD)], 90),
         step(health(NEW), vec![], 65),
         step(Action::Warm { instances: instances.clone() }, vec![], 30),
-        step(Action::Enable, vec![Action::Drain], 30),
+        step(ENABLE, vec![Action::Drain], 30),
         step(Action::Watch, vec![], 10),
     ];
-    let finish = [step(Action::Confirm { release: id(NEW), keep: 5 }, vec![], 60)];
+    let finish = [step(Action::Confirm { release: release(), keep: 5 }, vec![], 60)];
     let mut waves = vec![
         wave("prepare", Phase::Prepare, 50, &fleet, &prepare),
         wave("migrate", Phase::Task, 1, &fleet[..1], &migrate),
     ];
     if canaries > 0 {
         let canary = wave("canary", Phase::Switch, canaries, &fleet[..canaries], &switch);
-        waves.push(Wave { gate: Gate::Bake(Duration::from_secs(120)), ..canary });
+        waves.push(Wave { gate: Gate::Bake(Duration::from_mins(2)), ..canary });
     }
     waves.push(wave("rolling", Phase::Switch, max_in_flight, &fleet[canaries..], &switch));
     waves.push(wave("finish", Phase::Finish, 50, &fleet, &finish));
@@ -153,7 +155,7 @@ impl World {
         };
         if let Fact::StepFinished { at, result: StepResult::Ok(_) }
         | Fact::UndoFinished { at, result: StepResult::Ok(_) } = &fact
-            && self.doing.get(at) == Some(&Action::Enable)
+            && self.doing.get(at) == Some(&ENABLE)
         {
             self.out.remove(self.host(*at).as_str());
         }
@@ -198,7 +200,7 @@ impl World {
                 }
             }
             Command::Finish => {
-                let outcome = self.outcome();
+                let outcome = self.outcome(now);
                 self.told.push(Stamped { elapsed: now, event: Event::Finished { outcome } });
                 self.over = true;
             }
@@ -225,51 +227,23 @@ impl World {
         View { serving: serving.cloned().collect() }
     }
 
-    fn outcome(&self) -> Outcome {
-        let mut outcome = Outcome { end: End::Done, hosts: BTreeMap::new(), failures: Vec::new(), notes: Vec::new() };
-        let state = |release, serving, note: &str, trouble| HostEnd {
-            release: Option::map(release, id),
-            serving,
-            note: note.to_owned(),
-            trouble,
-        };
+    fn outcome(&self, now: f64) -> Outcome {
+        let plan = &self.story.plan;
+        let mut running: BTreeMap<_, _> = plan.fleet.iter().map(|host| (host.clone(), Some(id(OLD)))).collect();
         for (at, end) in self.scheduler.ends() {
-            let lane = &self.story.plan.waves[at.wave].lanes[at.lane];
-            let switch = self.story.plan.waves[at.wave].phase == Phase::Switch;
-            let step = |step: usize| lane.steps[step].action.to_string();
-            let ended = match end {
-                LaneEnd::Done if switch => state(Some(NEW), true, "done", false),
-                LaneEnd::Restored { step: at, failure } => {
-                    outcome.failures.push((lane.host.clone(), step(at), failure));
-                    state(Some(OLD), true, "put back", false)
+            match end {
+                LaneEnd::Done if plan.waves[at.wave].phase == Phase::Switch => {
+                    running.insert(self.host(at), Some(id(NEW)));
                 }
-                LaneEnd::Broken { step: at, failure, undo, trouble } => {
-                    outcome.failures.insert(0, (lane.host.clone(), format!("{undo} (to undo {})", step(at)), trouble));
-                    outcome.failures.insert(1, (lane.host.clone(), step(at), failure));
-                    state(None, !self.out.contains(&lane.host), "half changed", true)
+                LaneEnd::Broken { .. } => {
+                    running.insert(self.host(at), None);
                 }
-                LaneEnd::Untouched if switch => state(Some(OLD), true, "not touched", false),
-                LaneEnd::Done | LaneEnd::Untouched => continue,
-            };
-            outcome.hosts.entry(lane.host.clone()).or_insert(ended);
+                LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::Untouched => {}
+            }
         }
-        let new = outcome.hosts.values().filter(|state| state.release == Some(id(NEW))).count();
-        outcome.end = if outcome.hosts.values().any(|state| state.trouble) {
-            End::NeedsPerson
-        } else if self.scheduler.cancelled() {
-            End::Cancelled
-        } else if new == outcome.hosts.len() {
-            End::Done
-        } else if new == 0 {
-            End::RolledBack
-        } else {
-            End::Mixed
-        };
-        outcome.notes.extend(self.scheduler.reason().map(str::to_owned));
-        if !outcome.failures.is_empty() && !self.scheduler.cancelled() {
-            outcome.notes.push("stopped after the first failure (`max-failures = 0`)".to_owned());
-        }
-        outcome
+        let served = self.view(0.0).serving;
+        let after = Aftermath { served, serving: self.view(now).serving, running };
+        Outcome::judge(plan, &self.scheduler, &plan.fleet, &after)
     }
 }
 
@@ -281,7 +255,7 @@ fn goes_well(action: &Action, lane: usize) -> (StepResult, f64) {
         Action::Stage { .. } => ("412 files", 0.9 + more / 2.0),
         Action::Task { .. } => ("exit 0", 4.2),
         Action::Drain => ("last request gone", 3.1 + 2.0 * more),
-        Action::Enable => ("UP on lb1, lb2", 1.1),
+        Action::Enable { .. } => ("UP on lb1, lb2", 1.1),
         Action::Activate { .. } => ("2 instances", 4.0 + more),
         Action::Health { .. } => ("200 in 38ms, 2 of 2", 2.1),
         Action::Warm { .. } => ("10 requests, slowest 212ms", 1.3),
