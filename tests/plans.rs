@@ -42,7 +42,8 @@ fn check(case: &Path) -> Result<(), Failed> {
 
 fn render(case: &Path) -> String {
     let project = tempfile::tempdir().unwrap();
-    for (folder, from, to) in [("inventories", "inventory.toml", "production.toml"), ("recipes", "recipe.toml", "web.toml")]
+    for (folder, from, to) in
+        [("inventories", "inventory.toml", "production.toml"), ("recipes", "recipe.toml", "web.toml")]
     {
         fs::create_dir(project.path().join(folder)).unwrap();
         fs::write(project.path().join(folder).join(to), file(case, from)).unwrap();
@@ -74,13 +75,8 @@ fn render(case: &Path) -> String {
             _ => panic!("`{flag}` is no option of a plan"),
         }
     }
-    let input = PlanInput {
-        inventory: &inventory,
-        recipe: &recipe,
-        release: &release,
-        observed: &observed,
-        options: &options,
-    };
+    let input =
+        PlanInput { inventory: &inventory, recipe: &recipe, release: &release, observed: &observed, options: &options };
     let paint = Paint { colour: Colour::Off, letters: Letters::Unicode };
     match plan(&input) {
         Ok(plan) => show(&plan, Some(&observed), Detail::Steps, paint),

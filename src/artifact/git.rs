@@ -10,7 +10,7 @@ use super::ArtifactError;
 use crate::model::Fingerprint;
 
 /// A server that lists no references within this time is down for all we know.
-const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The commit that `reference` names in the repository at `url`. A whole commit needs no asking.
 pub(super) async fn resolve(url: &str, reference: &str, project: &Path) -> Result<Fingerprint, ArtifactError> {
@@ -44,14 +44,12 @@ async fn list(url: &str, reference: &str, project: &Path) -> Result<String, Stri
         Ok(Err(error)) => return Err(error.to_string()),
         Ok(Ok(output)) => output,
     };
-    match output.status.code() {
-        // What --exit-code says when nothing fits.
-        Some(0 | 2) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        _ => {
-            let words = String::from_utf8_lossy(&output.stderr);
-            Err(words.lines().find(|line| !line.trim().is_empty()).unwrap_or("git failed").trim().to_owned())
-        }
+    // 2 is what --exit-code says when nothing fits.
+    if matches!(output.status.code(), Some(0 | 2)) {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(words.lines().find(|line| !line.trim().is_empty()).unwrap_or("git failed").trim().to_owned())
 }
 
 /// A tag before a branch of the same name, as git itself decides; an annotated tag means the commit that it points at.

@@ -109,7 +109,7 @@ struct Hasher<W> {
 
 impl<W> Hasher<W> {
     fn end(self) -> (Fingerprint, u64, W) {
-        let hex: String = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = self.digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         (hex.parse().expect("a sha256 in hexadecimal is a fingerprint"), self.bytes, self.inner)
     }
 }

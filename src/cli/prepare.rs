@@ -67,7 +67,7 @@ pub async fn prepare(app: &App, choice: &Choice) -> Result<Prepared, Exit> {
     let result = plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await;
     let picked = hosts.picked.iter().map(|host| host.name.clone()).collect();
     match result {
-        Ok((observed, plan)) => Ok(Prepared { fleet, transport, observed, picked, plan, project }),
+        Ok((observed, plan)) => Ok(Prepared { project, fleet, transport, observed, picked, plan }),
         Err(exit) => {
             fleet.close().await;
             transport.close().await;

@@ -171,7 +171,7 @@ impl<T: Transport> World for Fleet<T> {
         let hosts = hosts.iter().filter_map(|name| self.inventory.host(name));
         let watched = hosts.filter(|host| self.inventory.balancers_of(host).next().is_some());
         let reports = watched.map(|host| async move { (host, self.balancers.watch(host, duration).await) });
-        let (_, reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
+        let ((), reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
         match reports.into_iter().find_map(|(host, report)| report.err().map(|error| (host, error))) {
             None => StepResult::Ok(String::new()),
             Some((host, error)) => {

@@ -91,9 +91,8 @@ fn host_end(host: &HostName, plan: &Plan, ends: &[(HostName, Phase, LaneEnd, Str
         Some(LaneEnd::Done) => "changed since it was released",
         Some(LaneEnd::Restored { .. }) => "put back",
         Some(LaneEnd::Broken { .. }) => "could not be put back",
-        Some(LaneEnd::Untouched) => "not touched",
         None if release.as_ref() == Some(&plan.release.id) => "ran it before",
-        None => "not touched",
+        Some(LaneEnd::Untouched) | None => "not touched",
     };
     HostEnd {
         release,

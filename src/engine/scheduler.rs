@@ -29,10 +29,7 @@ pub struct Scheduler {
     wave: Option<usize>,
     failed: BTreeSet<HostName>,
     stop: Option<Stop>,
-    looking: bool,
-    /// The floor lets nobody open until an open lane closes.
-    blocked: bool,
-    watching: bool,
+    wait: Wait,
     gates_passed: BTreeSet<usize>,
     /// Lanes of a wave whose gate did not open, to be undone one after another.
     take_back: VecDeque<(LaneRef, Failure)>,
@@ -40,6 +37,19 @@ pub struct Scheduler {
     reason: Option<String>,
     finished: bool,
     commands: Vec<Command>,
+}
+
+/// What the next lane of the wave waits for, beyond the bound on open lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// It may open.
+    Nothing,
+    /// A look at the balancers.
+    Look,
+    /// The floor lets nobody open until an open lane closes.
+    Lane,
+    /// The gate between this wave and the next.
+    Gate,
 }
 
 /// Why no other lane opens.
@@ -59,9 +69,7 @@ impl Scheduler {
             wave: None,
             failed: BTreeSet::new(),
             stop: None,
-            looking: false,
-            blocked: false,
-            watching: false,
+            wait: Wait::Nothing,
             gates_passed: BTreeSet::new(),
             take_back: VecDeque::new(),
             fruitless_looks: 0,
@@ -77,7 +85,7 @@ impl Scheduler {
             Fact::Begin => {}
             Fact::StepFinished { at, result } => self.step_finished(at, result),
             Fact::UndoFinished { at, result } => self.undo_finished(at, result),
-            Fact::Looked { view } => self.looked(view),
+            Fact::Looked { view } => self.looked(&view),
             Fact::GateClosed { wave, result } => self.gate_closed(wave, result),
             Fact::CancelAsked { how } => self.cancel_asked(how),
         }
@@ -131,15 +139,15 @@ impl Scheduler {
         self.go_on_undoing(at);
     }
 
-    fn looked(&mut self, view: Result<View, String>) {
-        self.looking = false;
+    fn looked(&mut self, view: &Result<View, String>) {
+        self.wait = Wait::Nothing;
         let Some(wave) = self.wave else { return };
         if self.stop.is_some() {
             return;
         }
         let before = self.commands.len();
         // A look that failed says nothing about who serves, so nobody may be taken out.
-        if let Ok(view) = &view {
+        if let Ok(view) = view {
             while let Some(at) = self.next_to_open(wave).filter(|at| self.floor_allows(*at, view)) {
                 self.perform(at, 0);
             }
@@ -147,9 +155,11 @@ impl Scheduler {
         if self.commands.len() > before {
             self.fruitless_looks = 0;
         } else if self.open_lanes(wave) == 0 {
-            self.hold(wave, &view);
+            self.hold(wave, view);
         }
-        self.blocked = self.open_lanes(wave) > 0 && self.next_to_open(wave).is_some();
+        if self.open_lanes(wave) > 0 && self.next_to_open(wave).is_some() {
+            self.wait = Wait::Lane;
+        }
     }
 
     /// Waits for the fleet to recover, or gives up.
@@ -169,12 +179,11 @@ impl Scheduler {
         if let (Ok(serving), 1) = (serving, self.fruitless_looks) {
             self.commands.push(Command::Hold { serving, floor });
         }
-        self.looking = true;
-        self.commands.push(Command::Look { after: LOOK_AGAIN });
+        self.look(LOOK_AGAIN);
     }
 
     fn gate_closed(&mut self, wave: usize, result: StepResult) {
-        self.watching = false;
+        self.wait = Wait::Nothing;
         match result {
             StepResult::Ok(_) => {
                 self.gates_passed.insert(wave);
@@ -213,7 +222,7 @@ impl Scheduler {
                 self.open_wave(0);
                 continue;
             };
-            if self.open_lanes(wave) > 0 || self.watching {
+            if self.open_lanes(wave) > 0 || self.wait == Wait::Gate {
                 self.open_more(wave);
                 return;
             }
@@ -269,17 +278,21 @@ impl Scheduler {
     }
 
     fn open_more(&mut self, wave: usize) {
-        if !self.may_open(wave) || self.next_to_open(wave).is_none() || self.looking || self.blocked {
+        if !self.may_open(wave) || self.next_to_open(wave).is_none() || self.wait != Wait::Nothing {
             return;
         }
         if self.plan.waves[wave].min_serving.is_some() {
-            self.looking = true;
-            self.commands.push(Command::Look { after: Duration::ZERO });
+            self.look(Duration::ZERO);
             return;
         }
         while let Some(at) = self.next_to_open(wave) {
             self.perform(at, 0);
         }
+    }
+
+    fn look(&mut self, after: Duration) {
+        self.wait = Wait::Look;
+        self.commands.push(Command::Look { after });
     }
 
     /// The next lane that the bound leaves room for; hosts that failed before are passed over.
@@ -323,7 +336,7 @@ impl Scheduler {
         if self.stop.is_some() || self.gates_passed.contains(&wave) {
             return false;
         }
-        self.watching = true;
+        self.wait = Wait::Gate;
         self.commands.push(Command::WatchGate { wave, duration });
         true
     }
@@ -352,18 +365,19 @@ impl Scheduler {
 
     fn go_on_undoing(&mut self, at: LaneRef) {
         let LaneState::Undoing(undoing) = self.state(at) else { return };
-        match undoing.current().cloned() {
-            Some(action) => self.commands.push(Command::Undo { at, action }),
-            None => {
-                let end = undoing.clone().end();
-                self.close(at, end);
-            }
+        if let Some(action) = undoing.current().cloned() {
+            self.commands.push(Command::Undo { at, action });
+        } else {
+            let end = undoing.clone().end();
+            self.close(at, end);
         }
     }
 
     fn close(&mut self, at: LaneRef, end: LaneEnd) {
         *self.state_mut(at) = LaneState::Closed(end.clone());
-        self.blocked = false;
+        if self.wait == Wait::Lane {
+            self.wait = Wait::Nothing;
+        }
         self.commands.push(Command::CloseLane { at, end });
     }
 

@@ -61,13 +61,15 @@ fn last_lines(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn output(code: i32, stdout: &str) -> Result<Output, ExecError> {
-        Ok(Output { code, stdout: stdout.to_owned(), stderr: "one\n\ntwo\n".to_owned() })
+    fn output(code: i32, stdout: &str) -> Output {
+        Output { code, stdout: stdout.to_owned(), stderr: "one\n\ntwo\n".to_owned() }
     }
 
     #[test]
     fn a_failure_carries_reason_code_output_and_way_out() {
-        let StepResult::Failed(failure) = judge(output(1, "code 7\nfail it broke\nhelp mend it\n")) else { panic!() };
+        let StepResult::Failed(failure) = judge(Ok(output(1, "code 7\nfail it broke\nhelp mend it\n"))) else {
+            panic!()
+        };
         assert_eq!(failure.what, "it broke");
         assert_eq!((failure.code, failure.help.as_deref()), (Some(7), Some("mend it")));
         assert_eq!(failure.output, ["one", "two"]);
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_script_that_died_without_a_word_has_failed() {
-        assert!(matches!(judge(output(137, "")), StepResult::Failed(failure) if failure.what.contains("137")));
+        assert!(matches!(judge(Ok(output(137, ""))), StepResult::Failed(failure) if failure.what.contains("137")));
     }
 
     #[test]
@@ -86,7 +88,7 @@ mod tests {
     #[test]
     fn the_slowest_instance_is_told() {
         assert_eq!(
-            judge(output(0, "healthy 4040 120\nhealthy 4041 310\n")),
+            judge(Ok(output(0, "healthy 4040 120\nhealthy 4041 310\n"))),
             StepResult::Ok("healthy after 3.1s".into())
         );
     }

@@ -16,19 +16,19 @@ pub enum Purpose {
     Deploy,
 }
 
-/// The script that looks at `host`. `archive` is what a deploy would send or fetch, and its size.
+/// The script that looks at `host`. `coming` is what a deploy would send or fetch, that takes this room.
 #[must_use]
-pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, archive: Option<&Fingerprint>, size: Size) -> Script {
+pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fingerprint>, room: Size) -> Script {
     let recipe = site.recipe;
-    let least = size.bytes.div_ceil(1024).max(LEAST_FREE_KB);
+    let least = room.bytes.div_ceil(1024).max(LEAST_FREE_KB);
     site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances)
         .with("PURPOSE", if purpose == Purpose::Deploy { "deploy" } else { "status" })
-        .with("DIGEST", archive.map(Fingerprint::as_str).unwrap_or_default())
+        .with("DIGEST", coming.map(Fingerprint::as_str).unwrap_or_default())
         .with_lines("LINKED_FILES", &recipe.release.linked_files)
         .with_lines("SUDO", sudo_commands(site, host))
         .with_lines("TOOLS", tools(&recipe.release.source))
         .with("NEED_KB", least.to_string())
-        .with("NEED_INODES", (size.entries + 16).to_string())
+        .with("NEED_INODES", (room.entries + 16).to_string())
 }
 
 /// What a host must have for a deploy, beyond what POSIX demands.

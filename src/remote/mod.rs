@@ -42,7 +42,7 @@ pub fn format_of(name: &str) -> Option<&'static str> {
     endings.into_iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| format)
 }
 
-impl<'a> Site<'a> {
+impl Site<'_> {
     /// The root of the app on `host`.
     #[must_use]
     pub fn root(&self, host: &Host) -> String {

@@ -85,7 +85,7 @@ impl PlanError {
     }
 }
 
-impl<'a> PlanInput<'a> {
+impl PlanInput<'_> {
     /// What was seen on `host`; a host that was not looked at has shown nothing.
     #[must_use]
     pub fn facts(&self, host: &HostName) -> HostFacts {

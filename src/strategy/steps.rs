@@ -11,13 +11,13 @@ use crate::plan::{Action, Step};
 const SLACK: Duration = Duration::from_secs(30);
 
 /// Unpacking, linking and, for git, fetching. The first mirror of a large repository takes minutes.
-const STAGE: Duration = Duration::from_secs(15 * 60);
+const STAGE: Duration = Duration::from_mins(15);
 
 /// An archive at the speed of a bad line: 1 GB at 10 Mb/s.
-const UPLOAD: Duration = Duration::from_secs(15 * 60);
+const UPLOAD: Duration = Duration::from_mins(15);
 
 /// How long balancers may take to see a healthy server: their check interval times its `rise`, generously.
-const ADMIT: Duration = Duration::from_secs(60);
+const ADMIT: Duration = Duration::from_mins(1);
 
 /// Sends the archive to the host.
 pub(super) fn upload(release: &Release) -> Step {

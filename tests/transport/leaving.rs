@@ -128,5 +128,5 @@ async fn the_one_that_is_killed() {
     let ssh = OpenSsh::start(&SshSpec { user: None, config: Some(config) }).unwrap();
     let session = ssh.connect(&host("left-by-kill")).await.unwrap();
     let script = Script::new(": >\"$RUNNING\"; sleep 60").with("RUNNING", running.to_string_lossy());
-    session.run(&script, Duration::from_secs(60), &Progress::unheard()).await.ok();
+    session.run(&script, Duration::from_mins(1), &Progress::unheard()).await.ok();
 }

@@ -70,7 +70,7 @@ async fn progress_is_heard_while_the_script_runs() {
     let script = Script::new("progress \"half $WHAT\"; sleep 1; progress whole; echo done").with("WHAT", "of it");
     let got = session.run(&script, SOON, &progress).await.unwrap();
     assert_eq!(got.stdout, "done\n");
-    let heard = heard.lock().unwrap();
+    let heard = heard.lock().unwrap().clone();
     assert_eq!(heard.iter().map(|(word, _)| &**word).collect::<Vec<_>>(), ["half of it", "whole"]);
     assert!(heard[1].1 - heard[0].1 > Duration::from_millis(700), "it is heard at once, not at the end");
     drop(heard);

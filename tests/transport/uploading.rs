@@ -28,7 +28,7 @@ async fn a_file_arrives_whole_and_its_progress_is_told() {
     let ssh = sshd.transport();
     let session = ssh.connect(&host("web1")).await.unwrap();
     let bytes: Vec<u8> = (0..SIZE as u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0]).collect();
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let (from, to) = (sshd.path("from"), sshd.path("to it's"));
     fs::write(&from, &bytes).unwrap();
     // A slow reader, so that there is progress to hear.
