@@ -12,9 +12,9 @@ use super::confirm::confirmed;
 use super::exit::Exit;
 use super::prepare::{Prepared, prepare};
 use crate::driver::{self, Audience, Fleet, World as _, cancels};
-use crate::engine::{Aftermath, Event, Outcome, Stamped};
+use crate::engine::{Aftermath, Event, LaneEnd, Outcome, Scheduler, Stamped};
 use crate::model::{Host, HostName, Reach};
-use crate::plan::Plan;
+use crate::plan::{Phase, Plan};
 use crate::remote::Purpose;
 use crate::report::{Reporter, Reporters};
 use crate::transport::OpenSsh;
@@ -67,19 +67,32 @@ async fn ship(
 ) -> Outcome {
     show.hear(Event::Planned { run: show.run.clone(), plan: plan.clone() });
     let scheduler = driver::run(Arc::new(plan.clone()), fleet.clone(), show, cancels).await;
-    let after = aftermath(fleet, picked, served).await;
+    let after = aftermath(plan, &scheduler, fleet, picked, served).await;
     let outcome = Outcome::judge(plan, &scheduler, picked, &after);
     show.hear(Event::Finished { outcome: outcome.clone() });
     outcome
 }
 
-/// One last look, because the code that CI gets must come from what is, not from what was done.
-async fn aftermath(fleet: &Fleet<OpenSsh>, picked: &[HostName], served: BTreeSet<HostName>) -> Aftermath {
+/// One last look, because the code that CI gets must come from what is, not from what was done. The last step of a lane that
+/// went well was such a look, at the host's processes, so only the others are looked at again.
+async fn aftermath(
+    plan: &Plan,
+    scheduler: &Scheduler,
+    fleet: &Fleet<OpenSsh>,
+    picked: &[HostName],
+    served: BTreeSet<HostName>,
+) -> Aftermath {
+    let confirmed = scheduler
+        .ends()
+        .filter(|(at, end)| plan.waves[at.wave].phase == Phase::Finish && *end == LaneEnd::Done)
+        .map(|(at, _)| plan.waves[at.wave].lanes[at.lane].host.clone());
+    let mut running: BTreeMap<_, _> = confirmed.map(|host| (host, Some(plan.release.id.clone()))).collect();
     let site = fleet.site();
-    let hosts: Vec<&Host> = picked.iter().filter_map(|name| site.inventory.host(name)).collect();
-    let (observed, view) = futures::join!(fleet.observe(&hosts, Purpose::Status, None), fleet.look());
-    let reached = observed.hosts.iter().filter(|(_, facts)| facts.reach == Reach::Reached);
-    let running: BTreeMap<_, _> = reached.map(|(host, facts)| (host.clone(), facts.running().cloned())).collect();
+    let left = picked.iter().filter(|name| !running.contains_key(*name));
+    let left: Vec<&Host> = left.filter_map(|name| site.inventory.host(name)).collect();
+    let (observed, view) = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.look());
+    let reached = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached);
+    running.extend(reached.map(|(host, facts)| (host, facts.running().cloned())));
     Aftermath { served, serving: view.map(|view| view.serving).unwrap_or_default(), running }
 }
 

@@ -188,7 +188,7 @@ fn not_there(app: &App, id: &ReleaseId) -> Exit {
 fn refuse(app: &App, error: &PlanError) -> Exit {
     let exit = match error {
         PlanError::Selector(_) | PlanError::NoHosts { .. } => Exit::Config,
-        PlanError::Floor { .. } | PlanError::NotThere { .. } => Exit::Preflight,
+        PlanError::Floor { .. } | PlanError::NotThere { .. } | PlanError::Unsafe { .. } => Exit::Preflight,
     };
     app.refuse(exit, &error.to_string(), Some(&error.help()))
 }

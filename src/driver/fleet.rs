@@ -71,9 +71,20 @@ impl<T: Transport> Fleet<T> {
 
     /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
     pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
-        let facts = join_all(hosts.iter().map(|host| self.look_at(host, purpose, coming)));
-        let (facts, balancers) = futures::join!(facts, self.balancers.observe());
-        Observation { hosts: hosts.iter().map(|host| host.name.clone()).zip(facts).collect(), balancers }
+        let hosts = self.observe_hosts(hosts, purpose, coming);
+        let (hosts, balancers) = futures::join!(hosts, self.balancers.observe());
+        Observation { hosts, balancers }
+    }
+
+    /// Looks at `hosts` alone.
+    pub async fn observe_hosts(
+        &self,
+        hosts: &[&Host],
+        purpose: Purpose,
+        coming: Option<(&Release, Size)>,
+    ) -> BTreeMap<HostName, HostFacts> {
+        let facts = join_all(hosts.iter().map(|host| self.look_at(host, purpose, coming))).await;
+        hosts.iter().map(|host| host.name.clone()).zip(facts).collect()
     }
 
     async fn look_at(&self, host: &Host, purpose: Purpose, coming: Option<(&Release, Size)>) -> HostFacts {

@@ -3,6 +3,7 @@
 //! A plan leaves no choice but the order in which lanes open, which the scheduler makes within the wave's limits.
 
 mod action;
+mod lint;
 mod show;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
 
 pub use action::Action;
+pub use lint::lint;
 pub use show::{Detail, show};
 
 /// A whole deploy.

@@ -8,7 +8,7 @@ mod steps;
 use crate::model::{
     Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, SelectorError, StrategyName,
 };
-use crate::plan::{Plan, Wave};
+use crate::plan::{Plan, Wave, lint};
 
 use limits::Limits;
 
@@ -57,6 +57,12 @@ pub enum PlanError {
         /// How many must serve.
         floor: usize,
     },
+    /// A plan that breaks a rule of safety: a bug.
+    #[error("the plan is unsafe, which is a bug in shipit: {}", faults.join("; "))]
+    Unsafe {
+        /// The rules.
+        faults: Vec<String>,
+    },
     /// An older release that is to run again, but is not there.
     #[error("release {release} is not on {}", hosts.join(", "))]
     NotThere {
@@ -78,6 +84,7 @@ impl PlanError {
             Self::Floor { .. } => "mend the hosts that do not serve (`shipit status ENV` shows them), or lower \
                  `min-serving` if fewer will do"
                 .to_owned(),
+            Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
             Self::NotThere { .. } => {
                 "`shipit status ENV` shows which releases the hosts have; deploy from the source instead".to_owned()
             }
@@ -130,5 +137,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let limits = Limits::resolve(input);
     let (current, behind): (Vec<&Host>, Vec<&Host>) = chosen.iter().copied().partition(|host| input.is_current(host));
     let switch = named(input.options.strategy).waves(input, &limits, &behind)?;
-    frame::plan(input, &limits, &chosen, &current, switch)
+    let plan = frame::plan(input, &limits, &chosen, &current, switch)?;
+    let faults = lint(&plan);
+    if faults.is_empty() { Ok(plan) } else { Err(PlanError::Unsafe { faults }) }
 }
