@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Holds the ssh processes of one run in its process group, and ends them when the run ends.
 #
 # $1 is the control directory. Standard input is a pipe from shipit: a line with a pid ends that process, the line

@@ -17,9 +17,9 @@ pub struct Options {
     /// Show shipit's own output, too.
     #[arg(long)]
     pub verbose: bool,
-    /// Build shipit without optimisation: quicker to start with, and as fast where it waits.
+    /// Build shipit with optimisation: it takes minutes, and a deploy is no faster for it, since it waits most of the time.
     #[arg(long)]
-    pub debug: bool,
+    pub release: bool,
 }
 
 /// The strategies that each fleet is deployed with, one after the other under one load.
@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<()> {
     packages::install()?;
     interrupt::take_fleets_along();
     println!("building shipit");
-    let shipit = Shipit::build(if options.debug { Profile::Debug } else { Profile::Release })?;
+    let shipit = Shipit::build(if options.release { Profile::Release } else { Profile::Debug })?;
 
     println!();
     println!("Deploys to 4 hosts, 2 instances of the app on each: real sshd, nginx and haproxy on loopback.");

@@ -16,7 +16,7 @@ pub fn run() -> Result<()> {
     part("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     part("shell scripts", shellcheck)?;
     part("scenarios on real servers", || scenario::run(&scenario::Options::default()))?;
-    part("demo", || demo::run(&demo::Options { verbose: false, debug: false }))?;
+    part("demo", || demo::run(&demo::Options { verbose: false, release: false }))?;
     println!("\nall parts passed");
     Ok(())
 }

@@ -57,6 +57,9 @@ pub struct Fleet {
     temporary: bool,
 }
 
+/// haproxy's first check comes within its interval, which is two seconds at most.
+const CHECKED_WITHIN: Duration = Duration::from_secs(15);
+
 /// What a later command has to know about a fleet.
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -150,7 +153,20 @@ impl Fleet {
         sshd::introduce(&self.layout, &hosts, self.network)?;
         project::write(self)?;
         make_privilege_separation_directory()?;
-        parallel::each(&hosts, |host| self.start_host(host)).map(drop)
+        parallel::each(&hosts, |host| self.start_host(host))?;
+        self.await_no_server_up()
+    }
+
+    /// Waits until every balancer has seen that no app runs yet: haproxy takes a new server for up until its first check.
+    fn await_no_server_up(&self) -> Result<()> {
+        for balancer in &self.balancers {
+            let socket = self.layout.admin_socket(&balancer.name);
+            wait::until(&format!("{} has checked its servers", balancer.name), CHECKED_WITHIN, None, || {
+                let servers = haproxy::servers(&socket).ok()?;
+                servers.iter().all(|server| server.status == "DOWN").then_some(())
+            })?;
+        }
+        Ok(())
     }
 
     fn start_host(&self, host: &Host) -> Result<()> {

@@ -98,6 +98,7 @@ fn write_sshd_config(path: &Path, layout: &Layout, host: &Host) -> Result<()> {
             ("host", &host.name),
             ("address", &host.ssh()),
             ("directory", &host.directory.display()),
+            ("bin", &layout.root.join("bin").display()),
             ("authorized-keys", &layout.key("authorized_keys").display()),
             ("pam", &if root_is_locked() { "yes" } else { "no" }),
         ],

@@ -1,6 +1,7 @@
 //! What can be wrong with a fleet when shipit comes to it. Every fault is done to the real server.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +19,13 @@ const DOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Enough for the old release and for the space that shipit asks for beforehand, and soon full.
 const SMALL_DISK: &str = "size=96m,nr_inodes=200,mode=755";
+
+/// What real sudo does for a login that sudoers names: `-n COMMAND` runs it, `-n -l -- COMMAND` says yes. A machine that runs
+/// the lab need not have sudo, and must not have its sudoers changed.
+const OBLIGING_SUDO: &str = "#!/bin/sh\nshift\n[ \"$1\" = -l ] || exec \"$@\"\n";
+
+/// And for one that it does not name.
+const REFUSING_SUDO: &str = "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n";
 
 /// What is wrong; each value is the names of the hosts that suffer it.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +45,8 @@ pub struct Faults {
     server_drained_by_operator: Vec<String>,
     /// No balancer knows its server.
     server_unknown: Vec<String>,
+    /// Its sudo asks for a password; that of all other hosts does not.
+    sudo_refuses: Vec<String>,
 }
 
 impl Faults {
@@ -55,6 +65,9 @@ impl Faults {
         for host in self.small_disks() {
             let directory = fleet.host(host)?.srv();
             command::run("mount", &["-t", "tmpfs", "-o", SMALL_DISK, "lab", &directory.to_string_lossy()])?;
+        }
+        if !self.sudo_refuses.is_empty() {
+            fleet.web.iter().try_for_each(|host| give_sudo(&host.directory, OBLIGING_SUDO))?;
         }
         Ok(())
     }
@@ -84,11 +97,22 @@ impl Faults {
             let maintenance = format!("set server app/{server} state maint");
             on_every_balancer(fleet, &[maintenance, format!("del server app/{server}")])?;
         }
+        for host in &self.sudo_refuses {
+            give_sudo(&fleet.host(host)?.directory, REFUSING_SUDO)?;
+        }
         for server in &self.server_down {
             stop_app(fleet, server)?;
         }
         Ok(())
     }
+}
+
+fn give_sudo(directory: &Path, script: &str) -> Result<()> {
+    let bin = directory.join("home/bin");
+    let path = bin.join("sudo");
+    fs::create_dir_all(&bin).map_err(Error::file("create", &bin))?;
+    fs::write(&path, script).map_err(Error::file("write", &path))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))
 }
 
 fn stop_sshd(fleet: &Fleet, host: &str) -> Result<()> {
