@@ -3,8 +3,10 @@
 //! The [`Scheduler`] hears what happened as [`Fact`]s and answers with [`Command`]s. Facts and commands together, as
 //! [`Event`]s, are what reporters read and what is journaled.
 
+mod back;
 mod event;
 mod fact;
+mod floor;
 mod judge;
 mod lane;
 mod outcome;

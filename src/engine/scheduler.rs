@@ -4,10 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::back::WITH_OTHERS;
+use super::floor;
 use super::lane::{LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
-use crate::plan::{Gate, Lane, Phase, Plan, Wave};
+use crate::plan::{Gate, Lane, OnFailure, Phase, Plan, Wave};
 
 /// The wait between two looks while the floor lets no lane open.
 ///
@@ -24,16 +26,16 @@ const PATIENCE: u32 = 120;
 /// lane opened), the bound (`max-in-flight`), and the budget (after too many failures no lane opens).
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    plan: Arc<Plan>,
-    lanes: Vec<Vec<LaneState>>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) lanes: Vec<Vec<LaneState>>,
     wave: Option<usize>,
     failed: BTreeSet<HostName>,
-    stop: Option<Stop>,
-    wait: Wait,
+    pub(super) stop: Option<Stop>,
+    pub(super) wait: Wait,
     gates_passed: BTreeSet<usize>,
-    /// Lanes of a wave whose gate did not open, to be undone one after another.
-    take_back: VecDeque<(LaneRef, Failure)>,
-    fruitless_looks: u32,
+    /// Lanes that were done, and are to be undone because of others.
+    pub(super) take_back: VecDeque<(LaneRef, Failure)>,
+    pub(super) fruitless_looks: u32,
     reason: Option<String>,
     finished: bool,
     commands: Vec<Command>,
@@ -41,7 +43,7 @@ pub struct Scheduler {
 
 /// What the next lane of the wave waits for, beyond the bound on open lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+pub(super) enum Wait {
     /// It may open.
     Nothing,
     /// A look at the balancers.
@@ -54,7 +56,7 @@ enum Wait {
 
 /// Why no other lane opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     Failed,
     Cancelled(Cancel),
 }
@@ -121,11 +123,11 @@ impl Scheduler {
     fn step_finished(&mut self, at: LaneRef, result: StepResult) {
         let LaneState::Running(step) = *self.state(at) else { return };
         match result {
-            StepResult::Ok(_) if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
-            StepResult::Ok(_) if self.stop == Some(Stop::Cancelled(Cancel::Unwind)) => {
-                self.undo(at, step, Failure::new("cancelled"));
-            }
-            StepResult::Ok(_) => self.perform(at, step + 1),
+            StepResult::Ok(_) => match self.turns_back(at) {
+                Some(why) => self.undo(at, step, Failure::new(why)),
+                None if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
+                None => self.perform(at, step + 1),
+            },
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.count_failure(at);
                 self.undo(at, step, failure);
@@ -142,13 +144,18 @@ impl Scheduler {
     fn looked(&mut self, view: &Result<View, String>) {
         self.wait = Wait::Nothing;
         let Some(wave) = self.wave else { return };
+        if let Some((at, _)) = self.take_back.front() {
+            return self.looked_for_going_back(wave, *at, view);
+        }
         if self.stop.is_some() {
             return;
         }
         let before = self.commands.len();
         // A look that failed says nothing about who serves, so nobody may be taken out.
         if let Ok(view) = view {
-            while let Some(at) = self.next_to_open(wave).filter(|at| self.floor_allows(*at, view)) {
+            while let Some(at) =
+                self.next_to_open(wave).filter(|at| floor::allows(&self.plan, &self.lanes[wave], *at, view))
+            {
                 self.perform(at, 0);
             }
         }
@@ -163,13 +170,14 @@ impl Scheduler {
     }
 
     /// Waits for the fleet to recover, or gives up.
-    fn hold(&mut self, wave: usize, view: &Result<View, String>) {
+    pub(super) fn hold(&mut self, wave: usize, view: &Result<View, String>) {
         self.fruitless_looks += 1;
         let floor = self.plan.waves[wave].min_serving.unwrap_or_default();
         let serving =
             view.as_ref().map(|view| self.plan.fleet.iter().filter(|host| view.serving.contains(*host)).count());
         if self.fruitless_looks > PATIENCE {
             self.stop = Some(Stop::Failed);
+            self.take_back.clear();
             self.reason = Some(match serving {
                 Ok(serving) => format!("{serving} hosts serve, and `min-serving` demands {floor} without the next one"),
                 Err(why) => format!("the balancers could not be looked at: {why}"),
@@ -190,11 +198,7 @@ impl Scheduler {
             }
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.stop = Some(Stop::Failed);
-                self.take_back = self
-                    .lanes_of(wave)
-                    .filter(|at| matches!(self.state(*at), LaneState::Closed(LaneEnd::Done)))
-                    .map(|at| (at, failure.clone()))
-                    .collect();
+                self.send_back(wave, &failure);
             }
         }
     }
@@ -205,7 +209,10 @@ impl Scheduler {
         }
         self.stop = Some(Stop::Cancelled(how));
         let Some(wave) = self.wave else { return };
-        let phase = self.plan.waves[wave].phase;
+        let Wave { phase, on_failure, .. } = self.plan.waves[wave];
+        if how == Cancel::Unwind && on_failure == OnFailure::TakeBack {
+            self.send_back(wave, &Failure::new("cancelled"));
+        }
         for at in self.lanes_of(wave) {
             let running = matches!(self.state(at), LaneState::Running(_));
             // Before traffic is touched there is nothing worth finishing.
@@ -222,14 +229,10 @@ impl Scheduler {
                 self.open_wave(0);
                 continue;
             };
-            if self.open_lanes(wave) > 0 || self.wait == Wait::Gate {
+            self.go_back(wave);
+            if self.open_lanes(wave) > 0 || self.wait == Wait::Gate || !self.take_back.is_empty() {
                 self.open_more(wave);
                 return;
-            }
-            if let Some((at, failure)) = self.take_back.pop_front() {
-                self.count_failure(at);
-                self.undo(at, self.lane(at).steps.len() - 1, failure);
-                continue;
             }
             if self.next_to_open(wave).is_some() && self.may_open(wave) {
                 self.open_more(wave);
@@ -290,7 +293,7 @@ impl Scheduler {
         }
     }
 
-    fn look(&mut self, after: Duration) {
+    pub(super) fn look(&mut self, after: Duration) {
         self.wait = Wait::Look;
         self.commands.push(Command::Look { after });
     }
@@ -307,30 +310,6 @@ impl Scheduler {
         })
     }
 
-    /// Whether enough hosts serve without the host of `at`, those of open lanes counted as out.
-    ///
-    /// A host that does not serve takes nothing away, so it may always go: it is likely the one that needs the deploy.
-    fn floor_allows(&self, at: LaneRef, view: &View) -> bool {
-        let Some(floor) = self.plan.waves[at.wave].min_serving else { return true };
-        let host = &self.lane(at).host;
-        if !view.serving.contains(host) {
-            return true;
-        }
-        let open: BTreeSet<&HostName> = self.lanes[at.wave]
-            .iter()
-            .zip(&self.plan.waves[at.wave].lanes)
-            .filter(|(state, _)| state.is_open())
-            .map(|(_, lane)| &lane.host)
-            .collect();
-        let left = self
-            .plan
-            .fleet
-            .iter()
-            .filter(|one| *one != host && view.serving.contains(*one) && !open.contains(one))
-            .count();
-        left >= floor
-    }
-
     fn watch_gate(&mut self, wave: usize) -> bool {
         let Gate::Bake(duration) = self.plan.waves[wave].gate else { return false };
         if self.stop.is_some() || self.gates_passed.contains(&wave) {
@@ -341,15 +320,19 @@ impl Scheduler {
         true
     }
 
-    fn count_failure(&mut self, at: LaneRef) {
+    pub(super) fn count_failure(&mut self, at: LaneRef) {
         self.failed.insert(self.lane(at).host.clone());
         let fatal = match self.plan.waves[at.wave].phase {
             Phase::Task | Phase::Finish => true,
             Phase::Prepare | Phase::Switch => self.failed.len() > self.plan.max_failures,
             Phase::Failed => false,
         };
-        if fatal && self.stop.is_none() {
+        // A failure matters more than that somebody wanted an orderly end; lanes that are unwound fail by being so.
+        if fatal && matches!(self.stop, None | Some(Stop::Cancelled(Cancel::Finish))) {
             self.stop = Some(Stop::Failed);
+            if self.wave(at).on_failure == OnFailure::TakeBack {
+                self.send_back(at.wave, &Failure::new(WITH_OTHERS));
+            }
         }
     }
 
@@ -358,7 +341,7 @@ impl Scheduler {
         self.commands.push(Command::Perform { at, step });
     }
 
-    fn undo(&mut self, at: LaneRef, step: usize, failure: Failure) {
+    pub(super) fn undo(&mut self, at: LaneRef, step: usize, failure: Failure) {
         *self.state_mut(at) = LaneState::Undoing(Undoing::new(self.lane(at), step, failure));
         self.go_on_undoing(at);
     }
@@ -381,23 +364,23 @@ impl Scheduler {
         self.commands.push(Command::CloseLane { at, end });
     }
 
-    fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
+    pub(super) fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
         (0..self.lanes[wave].len()).map(move |lane| LaneRef { wave, lane })
     }
 
-    fn open_lanes(&self, wave: usize) -> usize {
+    pub(super) fn open_lanes(&self, wave: usize) -> usize {
         self.lanes[wave].iter().filter(|state| state.is_open()).count()
     }
 
-    fn wave(&self, at: LaneRef) -> &Wave {
+    pub(super) fn wave(&self, at: LaneRef) -> &Wave {
         &self.plan.waves[at.wave]
     }
 
-    fn lane(&self, at: LaneRef) -> &Lane {
+    pub(super) fn lane(&self, at: LaneRef) -> &Lane {
         &self.wave(at).lanes[at.lane]
     }
 
-    fn state(&self, at: LaneRef) -> &LaneState {
+    pub(super) fn state(&self, at: LaneRef) -> &LaneState {
         &self.lanes[at.wave][at.lane]
     }
 

@@ -28,7 +28,7 @@ fn wave_faults(plan: &Plan, wave: &Wave, faults: &mut Vec<String>) {
     if wave.max_in_flight == 0 {
         fault("no lane may ever open".to_owned());
     }
-    let takes_out = wave.lanes.iter().any(|lane| position(lane, |action| *action == Action::Drain).is_some());
+    let takes_out = wave.lanes.iter().any(Lane::takes_host_out);
     match wave.min_serving {
         None if takes_out => fault("hosts are taken out, and no floor is kept".to_owned()),
         Some(floor) if floor > plan.fleet.len() => fault(format!("the floor of {floor} is above the fleet")),

@@ -50,6 +50,9 @@ pub struct Wave {
     pub min_serving: Option<usize>,
     /// What must hold before the next wave begins.
     pub gate: Gate,
+    /// What becomes of the hosts that have changed over when too many others failed.
+    #[serde(default)]
+    pub on_failure: OnFailure,
     /// One a host.
     pub lanes: Vec<Lane>,
 }
@@ -68,6 +71,17 @@ pub enum Phase {
     Finish,
     /// Runs only if the deploy failed.
     Failed,
+}
+
+/// What becomes of a wave's hosts that are done when the deploy fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// They keep the release: going back would take them out once more.
+    #[default]
+    Keep,
+    /// They go back too, so that the fleet ends on one release.
+    TakeBack,
 }
 
 /// What must hold between two waves.
@@ -103,6 +117,12 @@ pub struct Step {
 }
 
 impl Lane {
+    /// Whether its host is out of service while the lane is open.
+    #[must_use]
+    pub fn takes_host_out(&self) -> bool {
+        self.steps.iter().any(|step| step.action == Action::Drain)
+    }
+
     /// What takes back the steps up to and with the one at `reached`, last step first.
     #[must_use]
     pub fn undo_from(&self, reached: usize) -> Vec<Action> {

@@ -2,7 +2,7 @@
 
 use super::{Limits, PlanError, PlanInput, steps};
 use crate::model::{Host, Moment, ReleaseId, Source, Task};
-use crate::plan::{Action, Gate, Lane, Phase, Plan, Step, Wave};
+use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
 
 /// How many hosts fetch, unpack or tidy at once. The way to the hosts has its own limits; this one is for what
 /// is behind it: a git server, an artifact store.
@@ -92,5 +92,13 @@ fn task_lanes(input: &PlanInput<'_>, picked: &[&Host], task: &Task) -> Vec<Lane>
 }
 
 fn wave(name: &str, phase: Phase, lanes: Vec<Lane>) -> Wave {
-    Wave { name: name.to_owned(), phase, max_in_flight: STAGING_AT_ONCE, min_serving: None, gate: Gate::Open, lanes }
+    Wave {
+        name: name.to_owned(),
+        phase,
+        max_in_flight: STAGING_AT_ONCE,
+        min_serving: None,
+        gate: Gate::Open,
+        on_failure: OnFailure::Keep,
+        lanes,
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Limits, PlanError, PlanInput, Strategy, steps};
 use crate::model::Host;
-use crate::plan::{Gate, Lane, Phase, Step, Wave};
+use crate::plan::{Gate, Lane, OnFailure, Phase, Step, Wave};
 
 /// The strategy of 2012: drain → restart → health → warm → enable → watch, `max-in-flight` hosts at a time.
 pub(super) struct Rolling;
@@ -27,6 +27,7 @@ impl Strategy for Rolling {
             max_in_flight,
             min_serving: Some(limits.min_serving),
             gate,
+            on_failure: OnFailure::Keep,
             lanes: hosts.iter().map(|host| lane(input, host)).collect(),
         };
         Ok(groups.into_iter().filter(|(_, _, hosts, _)| !hosts.is_empty()).map(wave).collect())

@@ -50,6 +50,7 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     let step = |action, undo, seconds| Step { action, undo, timeout: Duration::from_secs(seconds) };
     let lane = |host: &HostName, steps: &[Step]| Lane { host: host.clone(), steps: steps.to_vec() };
     let wave = |name: &str, phase, max_in_flight, hosts: &[HostName], steps: &[Step]| Wave {
+        on_failure: shipit::plan::OnFailure::Keep,
         name: name.to_owned(),
         phase,
         max_in_flight,
