@@ -57,6 +57,7 @@ fn render(case: &Path) -> String {
     let mut options = Options {
         strategy: inventory.strategy,
         limits: inventory.limits,
+        max_in_flight: None,
         only: None,
         except: None,
         canary: 0,
@@ -69,7 +70,11 @@ fn render(case: &Path) -> String {
             "--except" => options.except = Some(value.parse().unwrap()),
             "--canary" => options.canary = value.parse().unwrap(),
             "--bake" => options.bake = Duration::from_secs(value.strip_suffix('s').unwrap().parse().unwrap()),
-            "--max-in-flight" => options.limits.max_in_flight = value.parse().unwrap(),
+            "--strategy" => options.strategy = value.parse().unwrap(),
+            "--max-in-flight" => {
+                options.limits.max_in_flight = value.parse().unwrap();
+                options.max_in_flight = Some(options.limits.max_in_flight);
+            }
             "--min-serving" => options.limits.min_serving = value.parse().unwrap(),
             "--max-failures" => options.limits.max_failures = value.parse().unwrap(),
             _ => panic!("`{flag}` is no option of a plan"),

@@ -139,7 +139,7 @@ pub struct Choice {
     /// A release that is on the hosts, or a branch, tag or commit of the recipe's git repository
     #[arg(long, value_name = "RELEASE", env = "SHIPIT_RELEASE", hide_env = true)]
     pub release: Option<String>,
-    /// How the release goes over the fleet: rolling
+    /// How the release goes over the fleet: rolling or hotswap
     #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
     pub strategy: Option<StrategyName>,
     /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"

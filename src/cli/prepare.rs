@@ -103,6 +103,7 @@ fn options(inventory: &Inventory, choice: &Choice) -> Options {
     Options {
         strategy: choice.strategy.unwrap_or(inventory.strategy),
         limits,
+        max_in_flight: choice.max_in_flight,
         only: choice.only.clone(),
         except: choice.except.clone(),
         canary: choice.canary,
@@ -187,7 +188,7 @@ fn not_there(app: &App, id: &ReleaseId) -> Exit {
 
 fn refuse(app: &App, error: &PlanError) -> Exit {
     let exit = match error {
-        PlanError::Selector(_) | PlanError::NoHosts { .. } => Exit::Config,
+        PlanError::Selector(_) | PlanError::NoHosts { .. } | PlanError::Recipe { .. } => Exit::Config,
         PlanError::Floor { .. } | PlanError::NotThere { .. } | PlanError::Unsafe { .. } => Exit::Preflight,
     };
     app.refuse(exit, &error.to_string(), Some(&error.help()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LimitSpec, Selector};
+use super::{Amount, LimitSpec, Selector};
 
 /// How a release goes over the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,17 +14,20 @@ use super::{LimitSpec, Selector};
 pub enum StrategyName {
     /// Hosts in turn, each out of the balancers while it restarts.
     Rolling,
+    /// All hosts at once, each toggling its instances behind its local nginx.
+    Hotswap,
 }
 
 impl StrategyName {
     /// All strategies, for messages and completions.
-    pub const ALL: [Self; 1] = [Self::Rolling];
+    pub const ALL: [Self; 2] = [Self::Rolling, Self::Hotswap];
 
     /// The word that users write.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rolling => "rolling",
+            Self::Hotswap => "hotswap",
         }
     }
 }
@@ -52,6 +55,9 @@ pub struct Options {
     pub strategy: StrategyName,
     /// Limits after the command line's.
     pub limits: LimitSpec,
+    /// The command line's own `--max-in-flight`. The inventory's bounds hosts that are out of service; this one bounds
+    /// all, also for strategies that take no host out.
+    pub max_in_flight: Option<Amount>,
     /// Only these hosts of the app's role.
     pub only: Option<Selector>,
     /// Not these.

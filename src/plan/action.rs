@@ -37,6 +37,11 @@ pub enum Action {
         /// What is waited for.
         until: Until,
     },
+    /// Has the host's local nginx send traffic to these instances and to no other, and waits until nothing is left on the others.
+    Route {
+        /// Those instances; never none.
+        to: Vec<Instance>,
+    },
     /// Points `current` at the release and restarts the instances that do not run it.
     Activate {
         /// The release; `None` where there was none, when only the link is taken away.
@@ -77,6 +82,7 @@ impl Action {
             Self::Task { .. } => "task",
             Self::Drain => "drain",
             Self::Enable { .. } => "enable",
+            Self::Route { .. } => "route",
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",
@@ -100,6 +106,10 @@ impl fmt::Display for Action {
         match self {
             Self::Task { name, .. } => write!(f, "task {name}"),
             Self::Activate { release: Some(release), .. } => write!(f, "restart on {release}"),
+            Self::Route { to } => {
+                let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+                write!(f, "route to {}", to.join(", "))
+            }
             other => f.write_str(other.verb()),
         }
     }

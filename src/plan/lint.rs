@@ -67,7 +67,7 @@ fn lane_faults(wave: &Wave, lane: &Lane, fault: &mut impl FnMut(&str)) {
 
 /// Whether users would feel the action if it were left half done.
 fn changes_traffic(action: &Action) -> bool {
-    matches!(action, Action::Drain | Action::Enable { .. } | Action::Activate { .. })
+    matches!(action, Action::Drain | Action::Enable { .. } | Action::Activate { .. } | Action::Route { .. })
 }
 
 fn position(lane: &Lane, is: impl Fn(&Action) -> bool) -> Option<usize> {

@@ -53,7 +53,7 @@ impl Site<'_> {
     #[must_use]
     pub fn script(&self, host: &Host, action: &Action) -> Option<Script> {
         Some(match action {
-            Action::Drain | Action::Enable { .. } | Action::Watch => return None,
+            Action::Drain | Action::Enable { .. } | Action::Watch | Action::Route { .. } => return None,
             Action::Upload { release } => self.upload(host, release),
             Action::Stage { release } => self.stage(host, release),
             Action::Task { name, release } => self.task(host, name, release)?,

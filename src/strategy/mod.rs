@@ -1,6 +1,7 @@
 //! Strategies: how a release goes over the fleet. Pure functions from what is known to a plan.
 
 mod frame;
+mod hotswap;
 mod limits;
 mod rolling;
 mod steps;
@@ -57,6 +58,14 @@ pub enum PlanError {
         /// How many must serve.
         floor: usize,
     },
+    /// A recipe that lacks what the strategy needs.
+    #[error("{strategy} can't be used: {what}")]
+    Recipe {
+        /// Which strategy.
+        strategy: StrategyName,
+        /// What is in its way.
+        what: String,
+    },
     /// A plan that breaks a rule of safety: a bug.
     #[error("the plan is unsafe, which is a bug in shipit: {}", faults.join("; "))]
     Unsafe {
@@ -84,6 +93,7 @@ impl PlanError {
             Self::Floor { .. } => "mend the hosts that do not serve (`shipit status ENV` shows them), or lower \
                  `min-serving` if fewer will do"
                 .to_owned(),
+            Self::Recipe { .. } => "mend the recipe, or choose `--strategy rolling`".to_owned(),
             Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
             Self::NotThere { .. } => {
                 "`shipit status ENV` shows which releases the hosts have; deploy from the source instead".to_owned()
@@ -114,6 +124,7 @@ impl PlanInput<'_> {
 fn named(name: StrategyName) -> &'static dyn Strategy {
     match name {
         StrategyName::Rolling => &rolling::Rolling,
+        StrategyName::Hotswap => &hotswap::Hotswap,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Limits, PlanError, PlanInput, Strategy, steps};
 use crate::model::Host;
-use crate::plan::{Gate, Lane, OnFailure, Phase, Step, Wave};
+use crate::plan::{Gate, Lane, OnFailure, Phase, Wave};
 
 /// The strategy of 2012: drain → restart → health → warm → enable → watch, `max-in-flight` hosts at a time.
 pub(super) struct Rolling;
@@ -14,39 +14,46 @@ impl Strategy for Rolling {
         check_floor(limits, &up, serving.len())?;
         let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
-        let groups = [
-            // Nobody misses a host that does not serve, so these need not wait for each other: a whole fleet on its first
-            // deploy, or the one host that the deploy is to mend.
-            ("bring up", Gate::Open, &*down, down.len()),
-            ("canary", bake, canaries, limits.max_in_flight),
-            ("rolling", Gate::Open, rest, limits.max_in_flight),
-        ];
-        let wave = |(name, gate, hosts, max_in_flight): (&str, Gate, &[&Host], usize)| Wave {
+        let wave = |name: &str, gate, hosts: &[&Host]| Wave {
             name: name.to_owned(),
             phase: Phase::Switch,
-            max_in_flight,
+            max_in_flight: limits.max_in_flight,
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::Keep,
             lanes: hosts.iter().map(|host| lane(input, host)).collect(),
         };
-        Ok(groups.into_iter().filter(|(_, _, hosts, _)| !hosts.is_empty()).map(wave).collect())
+        let waves = [bring_up(input, limits, &down), wave("canary", bake, canaries), wave("rolling", Gate::Open, rest)];
+        Ok(waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect())
     }
 }
 
+/// The hosts that do not serve, before all others and all at once. Nobody misses them, so they need not wait for each other:
+/// a whole fleet on its first deploy, or the one host that the deploy is to mend.
+pub(super) fn bring_up(input: &PlanInput<'_>, limits: &Limits, down: &[&Host]) -> Wave {
+    Wave {
+        name: "bring up".to_owned(),
+        phase: Phase::Switch,
+        max_in_flight: down.len().max(1),
+        min_serving: Some(limits.min_serving),
+        gate: Gate::Open,
+        on_failure: OnFailure::Keep,
+        lanes: down.iter().map(|host| lane(input, host)).collect(),
+    }
+}
+
+/// The lane of a host that is out of service meanwhile, so that all its instances may restart at once.
 fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
-    let instances = &input.recipe.app.instances;
     let balanced = input.inventory.balancers_of(host).next().is_some();
-    let in_balancers = |step: Step| balanced.then_some(step);
-    let steps = [
-        in_balancers(steps::drain(input, host)),
-        Some(steps::activate(input, host, instances)),
-        Some(steps::health(input, &input.release.id, instances)),
-        steps::warm(input, instances),
-        in_balancers(steps::enable()),
-        in_balancers(steps::watch(input)),
-    ];
-    Lane { host: host.name.clone(), steps: steps.into_iter().flatten().collect() }
+    let mut lane = Vec::new();
+    if balanced {
+        lane.push(steps::drain(input, host));
+    }
+    lane.extend(steps::renew(input, host, &input.recipe.app.instances));
+    if balanced {
+        lane.extend([steps::enable(), steps::watch(input)]);
+    }
+    Lane { host: host.name.clone(), steps: lane }
 }
 
 /// Refuses a deploy that could never take its first host out. Hosts that do not serve yet will by then.

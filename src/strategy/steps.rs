@@ -41,6 +41,15 @@ pub(super) fn drain(input: &PlanInput<'_>, host: &Host) -> Step {
     }
 }
 
+/// Lets the local nginx send traffic to `to` alone; its undo is `before`.
+pub(super) fn route(input: &PlanInput<'_>, to: &[Instance], before: &[Instance]) -> Step {
+    Step {
+        action: Action::Route { to: to.to_vec() },
+        undo: vec![Action::Route { to: before.to_vec() }],
+        timeout: input.recipe.drain.timeout + SLACK,
+    }
+}
+
 /// Switches `current` and restarts the instances; its undo brings the release that `current` named back to life.
 pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> Step {
     let instances = instances.to_vec();
@@ -56,6 +65,16 @@ pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance
         undo,
         timeout: input.recipe.app.restart_timeout.saturating_mul(count) + SLACK,
     }
+}
+
+/// Brings the release to life in `instances`: restarted, healthy, warm.
+pub(super) fn renew(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> impl Iterator<Item = Step> + use<> {
+    let steps = [
+        Some(activate(input, host, instances)),
+        Some(health(input, &input.release.id, instances)),
+        warm(input, instances),
+    ];
+    steps.into_iter().flatten()
 }
 
 /// Waits until the instances are healthy and of the release.

@@ -255,6 +255,7 @@ fn goes_well(action: &Action, lane: usize) -> (StepResult, f64) {
         Action::Upload { .. } => ("12.3 MB", 1.2 + more),
         Action::Stage { .. } => ("412 files", 0.9 + more / 2.0),
         Action::Task { .. } => ("exit 0", 4.2),
+        Action::Route { .. } => ("", 0.4),
         Action::Drain => ("last request gone", 3.1 + 2.0 * more),
         Action::Enable { .. } => ("UP on lb1, lb2", 1.1),
         Action::Activate { .. } => ("2 instances", 4.0 + more),
