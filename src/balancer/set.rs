@@ -104,7 +104,7 @@ impl<S: Session> Balancers<S> {
 }
 
 /// The values that templates of `host` may use where there is no instance and no release.
-fn scope<'a>(inventory: &'a Inventory, host: &'a Host) -> Scope<'a> {
+pub(super) fn scope<'a>(inventory: &'a Inventory, host: &'a Host) -> Scope<'a> {
     Scope { host, environment: &inventory.environment, vars: &inventory.vars, instance: None, release: None }
 }
 

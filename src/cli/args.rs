@@ -172,6 +172,14 @@ pub struct Choice {
     pub max_failures: Option<Amount>,
 }
 
+impl Choice {
+    /// Whether the inventory's strategy and limits hold otherwise than they stand there together.
+    pub fn overrides_limits(&self) -> bool {
+        let limits = [self.max_in_flight, self.min_serving, self.max_failures];
+        self.strategy.is_some() || limits.iter().any(Option::is_some)
+    }
+}
+
 /// Flags of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct Check {

@@ -20,6 +20,9 @@ use crate::transport::{ConnectError, ExecError, Progress, Session, Transport};
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_secs(20);
 
+/// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
+const OWN_WORDS: Duration = Duration::from_secs(5);
+
 /// How often a step is tried again when the line broke before its answer came, and the waits before.
 ///
 /// Repeating looks again: each action does only what does not hold yet. The session connects anew by itself; a host that
@@ -145,7 +148,8 @@ impl<T: Transport> World for Fleet<T> {
                 self.balancers.drain(host, self.recipe.drain, &progress).await.map(|done| done.to_string())
             }
             Action::Enable { until } => {
-                self.balancers.enable(host, *until, limit, &progress).await.map(|()| String::new())
+                let deadline = limit.saturating_sub(OWN_WORDS);
+                self.balancers.enable(host, *until, deadline, &progress).await.map(|()| String::new())
             }
             Action::Watch => {
                 self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
