@@ -13,7 +13,7 @@ use super::confirm::confirmed;
 use super::exit::Exit;
 use super::prepare::{Prepared, prepare};
 use super::say;
-use crate::driver::{self, Audience, Fleet, World as _, cancels};
+use crate::driver::{self, Audience, Fleet, cancels};
 use crate::engine::{Aftermath, Cancel, Event, Outcome, Stamped};
 use crate::model::{Host, HostName, Reach};
 use crate::plan::Plan;
@@ -91,10 +91,11 @@ async fn ship(
 async fn aftermath(fleet: &Fleet<OpenSsh>, picked: &[HostName], served: BTreeSet<HostName>) -> Aftermath {
     let site = fleet.site();
     let hosts: Vec<&Host> = picked.iter().filter_map(|name| site.inventory.host(name)).collect();
-    let (observed, view) = futures::join!(fleet.observe(&hosts, Purpose::Status, None), fleet.look());
+    let looked = futures::join!(fleet.observe(&hosts, Purpose::Status, None), fleet.who_serves());
+    let (observed, (view, unseen)) = looked;
     let reached = observed.hosts.iter().filter(|(_, facts)| facts.reach == Reach::Reached);
     let running: BTreeMap<_, _> = reached.map(|(host, facts)| (host.clone(), facts.running().cloned())).collect();
-    Aftermath { served, serving: view.map(|view| view.serving).unwrap_or_default(), running }
+    Aftermath { served, serving: view.serving, running, unseen }
 }
 
 /// Stamps events and hands them to the reporters.
