@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{env, io};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use shipit::config;
+use shipit::config::{self, Demands};
 use shipit::model::{Inventory, Recipe, Role};
 
 fn main() {
@@ -24,14 +24,26 @@ fn main() {
         trials.push(Trial::test(format!("_never_panics_on_a_damaged/{file}"), move || damage(file)));
     }
     trials.push(Trial::test("_an_annotation_is_one_line_with_its_place", annotations_are_one_line));
+    trials.push(Trial::test("_looking_asks_for_no_limits_that_can_be_kept", looking_asks_for_no_limits));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// `status` must work on a fleet that a rolling deploy would refuse, and so must a deploy whose flags say otherwise.
+fn looking_asks_for_no_limits() -> Result<(), Failed> {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    for case in ["limits-one-host", "limits-min-serving-is-the-whole-fleet", "limits-max-failures-of-all"] {
+        let project = tempfile::tempdir()?;
+        set_up(&cases.join(case), project.path())?;
+        config::load(project.path(), "production", Demands::NONE).map_err(|errors| format!("{case}: {errors}"))?;
+    }
+    Ok(())
 }
 
 fn check(case: &Path) -> Result<(), Failed> {
     let project = tempfile::tempdir()?;
     set_up(case, project.path())?;
     let environment = fs::read_to_string(case.join("environment")).unwrap_or_else(|_| "production".to_owned());
-    let printed = match config::load(project.path(), environment.trim_end()) {
+    let printed = match config::load(project.path(), environment.trim_end(), Demands::ALL) {
         Ok((inventory, recipe)) => summary(inventory, &recipe),
         Err(errors) => format!("{errors}\n"),
     };
@@ -130,7 +142,7 @@ fn damage(file: &str) -> Result<(), Failed> {
     let good = fs::read(&file)?;
     let load = |bytes: Vec<u8>| -> io::Result<()> {
         fs::write(&file, bytes)?;
-        if let Err(errors) = config::load(project.path(), "production") {
+        if let Err(errors) = config::load(project.path(), "production", Demands::ALL) {
             assert!(errors.count() > 0 && !errors.to_string().is_empty());
             errors.iter().for_each(|error| drop(error.annotation()));
         }
@@ -154,7 +166,7 @@ fn annotations_are_one_line() -> Result<(), Failed> {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/limits-min-serving-larger-than-the-fleet");
     let project = tempfile::tempdir()?;
     set_up(&case, project.path())?;
-    let errors = config::load(project.path(), "production").expect_err("the case is about an error");
+    let errors = config::load(project.path(), "production", Demands::ALL).expect_err("the case is about an error");
     let annotation = errors.iter().next().and_then(config::Diagnostic::annotation).ok_or("there is no annotation")?;
     assert!(errors.coloured().contains('\u{1b}'), "there is no colour");
     assert!(annotation.file.ends_with("inventories/production.toml"));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use shipit::config::Demands;
 use shipit::model::{Colour, Letters, Observation, Options, Paint, Release};
 use shipit::plan::{Detail, show};
 use shipit::strategy::{PlanInput, plan};
@@ -48,10 +49,11 @@ fn render(case: &Path) -> String {
         fs::create_dir(project.path().join(folder)).unwrap();
         fs::write(project.path().join(folder).join(to), file(case, from)).unwrap();
     }
-    let (inventory, recipe) = match shipit::config::load_without_artifact(project.path(), "production") {
-        Ok(both) => both,
-        Err(errors) => return errors.to_string(),
-    };
+    let (inventory, recipe) =
+        match shipit::config::load(project.path(), "production", Demands { artifact: false, ..Demands::ALL }) {
+            Ok(both) => both,
+            Err(errors) => return errors.to_string(),
+        };
     let observed: Observation = serde_json::from_str(&file(case, "observed.json")).unwrap();
     let release: Release = serde_json::from_str(&file(case, "release.json")).unwrap();
     let mut options = Options {

@@ -70,6 +70,14 @@ pub enum BalancerError {
         /// haproxy's words.
         answer: String,
     },
+    /// A server is out of service, and not by this run's doing.
+    #[error("{target} is in {state}: somebody took it out meanwhile")]
+    TakenOut {
+        /// The server.
+        target: Target,
+        /// Its state.
+        state: ServerState,
+    },
     /// A state that was set did not hold: somebody else set another one.
     #[error("{target} was set to {wanted}, and is {found}")]
     NotHeld {
@@ -149,6 +157,7 @@ impl BalancerError {
             Self::NoName { .. } => "see `server` of that balancer in the inventory".to_owned(),
             Self::Refused { target, answer, .. } if answer.contains("Permission denied") => no_admin(&target.key.host),
             Self::Refused { target, .. } => format!("see haproxy.cfg on `{}`", target.key.host),
+            Self::TakenOut { .. } => "it stays out, and as it was: put it back, then deploy again".to_owned(),
             Self::NotHeld { .. } => "somebody else is at work on this balancer: agree with them, then deploy again".into(),
             Self::StillBusy { .. } => {
                 "raise `timeout` in the recipe's [drain] to the longest request, or set `leftover = \"cut\"` for endless streams"

@@ -1,10 +1,12 @@
 //! What the balancers' state says against a deploy, before anything is touched.
 
 use crate::model::{
-    BalancerFacts, Host, HostName, Inventory, Observation, Problem, Reach, ServerFacts, ServerName, ServerState,
+    BalancerFacts, BalancerKey, Host, HostName, Inventory, Observation, Problem, Reach, ServerFacts, ServerName,
+    ServerState,
 };
 
 use super::error::missing_server;
+use super::set::scope;
 
 /// What stands in the way of deploying to the `picked` hosts, as far as the balancers tell.
 ///
@@ -29,7 +31,10 @@ pub fn preflight(seen: &Observation, inventory: &Inventory, picked: &[HostName])
             match facts.servers.get(&server) {
                 None => found.push((host.name.clone(), missing(facts, &server))),
                 Some(server_facts) => {
-                    found.extend(alone(host, facts, &server, server_facts).map(|problem| (host.name.clone(), problem)));
+                    found.extend(
+                        alone(inventory, host, facts, &server, server_facts)
+                            .map(|problem| (host.name.clone(), problem)),
+                    );
                     judged.push((facts, server_facts));
                 }
             }
@@ -47,6 +52,7 @@ fn missing(facts: &BalancerFacts, server: &ServerName) -> Problem {
 
 /// What one balancer's view of a server says against taking it out and putting it back.
 fn alone<'a>(
+    inventory: &'a Inventory,
     host: &'a Host,
     facts: &'a BalancerFacts,
     server: &'a ServerName,
@@ -54,10 +60,9 @@ fn alone<'a>(
 ) -> impl Iterator<Item = Problem> {
     let place = format!("`{}/{server}` on `{}`", facts.key.backend, facts.key.host);
     let drained = (state.state != ServerState::Ready).then(|| {
-        let what = format!("{place} is in {} by somebody else's hand", state.state);
-        let help =
-            format!("leave the host out with `--except {0}`, or put it back with `shipit enable {0}`", host.name);
-        Problem::new(what, help)
+        let what = format!("{place} is in {}: by hand, or a deploy was cut off there", state.state);
+        let by_hand = put_back(inventory, &facts.key, server);
+        Problem::new(what, format!("leave it out with `--except {}`, or put it back: {by_hand}", host.name))
     });
     let weightless = (state.state == ServerState::Ready && !state.up && state.status.starts_with("UP")).then(|| {
         let what = format!("{place} takes no traffic although haproxy says `{}`", state.status);
@@ -75,6 +80,20 @@ fn alone<'a>(
         )
     });
     [drained, weightless, elsewhere, unchecked].into_iter().flatten()
+}
+
+/// How a person puts a server back. haproxy takes it over at its next check; what it does not check, it takes at once.
+fn put_back(inventory: &Inventory, key: &BalancerKey, server: &ServerName) -> String {
+    let order = format!("set server {}/{server} state ready", key.backend);
+    let host = inventory.host(&key.host);
+    let spec = |host: &Host| {
+        let mut specs = inventory.balancers.iter().filter(|spec| host.roles.contains(&spec.role));
+        specs.find(|spec| spec.backend == key.backend).map(|spec| spec.socket.plain(&scope(inventory, host)))
+    };
+    match host.and_then(spec) {
+        Some(socket) => format!("on `{}`, `echo '{order}' | sudo socat - UNIX-CONNECT:{socket}`", key.host),
+        None => format!("`{order}` on the runtime socket on `{}`", key.host),
+    }
 }
 
 /// What balancers say differently about one server.

@@ -62,19 +62,48 @@ impl<S: Session> Balancers<S> {
     /// A host that no balancer serves is not among them. One balancer that can't be asked is an error: the floor can't
     /// be judged without it.
     pub async fn serving(&self) -> Result<View, BalancerError> {
-        let looks = all(join_all(self.haproxies.iter().map(Haproxy::look)).await)?;
+        match self.serving_as_far_as_seen().await {
+            (view, None) => Ok(view),
+            (_, Some(fault)) => Err(fault),
+        }
+    }
+
+    /// The same as the balancers see it that can be asked, and why others can't.
+    pub async fn serving_as_far_as_seen(&self) -> (View, Option<BalancerError>) {
+        let looks = join_all(self.haproxies.iter().map(Haproxy::look)).await;
         let mut view = View::default();
+        let mut faults: Vec<_> = looks.iter().filter_map(|look| look.clone().err()).collect();
         for host in &self.inventory.hosts {
-            let held = self.held(host)?;
-            let serves = |held: &Held<'_, S>| {
-                let server = looks[held.place].server(&held.target);
+            let held = match self.held(host) {
+                Ok(held) => held,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            let mut seen = held.iter().filter_map(|held| Some((held, looks[held.place].as_ref().ok()?))).peekable();
+            let serves = |(held, look): (&Held<'_, S>, &Arc<Look>)| {
+                let server = look.server(&held.target);
                 server.is_ok_and(|server| server.standing.up && server.standing.state == ServerState::Ready)
             };
-            if !held.is_empty() && held.iter().all(serves) {
+            if seen.peek().is_some() && seen.all(serves) {
                 view.serving.insert(host.name.clone());
             }
         }
-        Ok(view)
+        (view, BalancerError::of(faults))
+    }
+
+    /// A server of `host` that is not to take traffic, if there is one.
+    pub async fn taken_out(&self, host: &Host) -> Result<Option<BalancerError>, BalancerError> {
+        let held = self.held(host)?;
+        let looks = looks(held.iter()).await?;
+        for (held, look) in held.into_iter().zip(&looks) {
+            let state = look.server(&held.target)?.standing.state;
+            if state != ServerState::Ready {
+                return Ok(Some(BalancerError::TakenOut { target: held.target, state }));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn held(&self, host: &Host) -> Result<Vec<Held<'_, S>>, BalancerError> {
@@ -104,7 +133,7 @@ impl<S: Session> Balancers<S> {
 }
 
 /// The values that templates of `host` may use where there is no instance and no release.
-fn scope<'a>(inventory: &'a Inventory, host: &'a Host) -> Scope<'a> {
+pub(super) fn scope<'a>(inventory: &'a Inventory, host: &'a Host) -> Scope<'a> {
     Scope { host, environment: &inventory.environment, vars: &inventory.vars, instance: None, release: None }
 }
 

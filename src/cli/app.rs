@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::{Environment, Global};
 use super::exit::Exit;
 use super::say;
-use crate::config::{self, Diagnostics};
+use crate::config::{self, Demands};
 use crate::model::{Colour, Inventory, Paint, Recipe};
 use crate::report::{Settings, Surroundings, Verbosity};
 
@@ -50,22 +50,13 @@ impl App {
         self.settings.paint_stdout(&self.around)
     }
 
-    /// Reads an environment's files for a deploy, or says all that is wrong with them.
-    pub fn project(&self, environment: &Environment) -> Result<Project, Exit> {
-        self.read(config::load(&self.global.directory, &environment.environment))
-    }
-
-    /// The same for verbs that ship nothing: what a release is made of need not be there.
-    pub fn project_without_artifact(&self, environment: &Environment) -> Result<Project, Exit> {
-        self.read(config::load_without_artifact(&self.global.directory, &environment.environment))
-    }
-
-    fn read(&self, files: Result<(Inventory, Recipe), Diagnostics>) -> Result<Project, Exit> {
-        match files {
+    /// Reads an environment's files, or says all that is wrong with them.
+    pub fn project(&self, environment: &Environment, demands: Demands) -> Result<Project, Exit> {
+        match config::load(&self.global.directory, &environment.environment, demands) {
             Ok((inventory, recipe)) => Ok(Project { inventory: Arc::new(inventory), recipe: Arc::new(recipe) }),
             Err(errors) => {
                 let text = if self.paint().colour == Colour::On { errors.coloured() } else { errors.to_string() };
-                eprintln!("{}", text.trim_end());
+                say::line(text.trim_end());
                 if self.around.github.is_some() {
                     errors.iter().filter_map(config::Diagnostic::annotation).for_each(|one| say::annotate(&one));
                 }
@@ -77,7 +68,7 @@ impl App {
     /// Says something that is no error.
     pub fn note(&self, what: &str) {
         if self.settings.verbosity != Verbosity::Quiet {
-            eprintln!("{what}");
+            say::line(what);
         }
     }
 

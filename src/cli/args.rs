@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::model::{Amount, Selector, StrategyName};
+use crate::model::{Amount, AmountError, Selector, StrategyName};
 use crate::report::{ColourChoice, Output};
 
 const STYLES: Styles = Styles::styled()
@@ -162,7 +162,7 @@ pub struct Choice {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "canary", env = "SHIPIT_BAKE", hide_env = true)]
     pub bake: Option<Duration>,
     /// Most hosts out of service at once
-    #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_IN_FLIGHT", hide_env = true)]
+    #[arg(long, value_name = "N|P%", value_parser = in_flight, env = "SHIPIT_MAX_IN_FLIGHT", hide_env = true)]
     pub max_in_flight: Option<Amount>,
     /// Fewest hosts in service at any time
     #[arg(long, value_name = "N|P%", env = "SHIPIT_MIN_SERVING", hide_env = true)]
@@ -170,6 +170,30 @@ pub struct Choice {
     /// Failed hosts that do not stop the deploy
     #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_FAILURES", hide_env = true)]
     pub max_failures: Option<Amount>,
+}
+
+impl Cli {
+    /// Reads the command line, and the variables of the environment that stand for flags; ends the process with a message
+    /// if they make no sense.
+    ///
+    /// A variable that is empty is not set: CI systems pass inputs that nobody filled in like that.
+    #[must_use]
+    pub fn read() -> Self {
+        let set = |arg: Arg| {
+            let empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+            if empty { arg.env(None::<&'static str>) } else { arg }
+        };
+        let command = Self::command().mut_args(set).mut_subcommands(|verb| verb.mut_args(set));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+impl Choice {
+    /// Whether the inventory's strategy and limits hold otherwise than they stand there together.
+    pub fn overrides_limits(&self) -> bool {
+        let limits = [self.max_in_flight, self.min_serving, self.max_failures];
+        self.strategy.is_some() || limits.iter().any(Option::is_some)
+    }
 }
 
 /// Flags of `check`.
@@ -211,6 +235,13 @@ pub enum Gen {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+fn in_flight(text: &str) -> Result<Amount, String> {
+    match text.parse().map_err(|error: AmountError| error.to_string())? {
+        Amount::Count(0) | Amount::Percent(0) => Err("with no host in flight, nothing is ever deployed".to_owned()),
+        amount => Ok(amount),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -5,6 +5,7 @@ use super::args::Check;
 use super::exit::Exit;
 use super::prepare::needed;
 use super::say;
+use crate::config::Demands;
 use crate::driver::{Fleet, preflight};
 use crate::model::Host;
 use crate::remote::Purpose;
@@ -13,7 +14,7 @@ use crate::transport::OpenSsh;
 
 /// Checks.
 pub async fn run(app: &App, args: &Check) -> Exit {
-    let project = match app.project_without_artifact(&args.environment) {
+    let project = match app.project(&args.environment, Demands { artifact: false, ..Demands::ALL }) {
         Ok(project) => project,
         Err(exit) => return exit,
     };

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc::Receiver;
 
 use super::app::App;
 use super::args::Deploy;
 use super::confirm::confirmed;
 use super::exit::Exit;
 use super::prepare::{Prepared, prepare};
-use crate::driver::{self, Audience, Fleet, World as _, cancels};
-use crate::engine::{Aftermath, Event, LaneEnd, Outcome, Scheduler, Stamped};
+use super::say;
+use crate::driver::{self, Audience, Fleet, cancels};
+use crate::engine::{Aftermath, Cancel, Event, LaneEnd, Outcome, Scheduler, Stamped};
 use crate::model::{Host, HostName, Reach};
 use crate::plan::{Phase, Plan};
 use crate::remote::Purpose;
@@ -22,23 +24,24 @@ use crate::transport::OpenSsh;
 /// Deploys.
 pub async fn run(app: &App, args: &Deploy) -> Exit {
     // Before the first host is touched: a signal that finds no handler would leave its work half done.
-    let mut cancels = match cancels() {
+    let status = format!("`shipit status {}` shows what runs where", args.choice.environment.environment);
+    let paint = app.paint();
+    let last_words =
+        move || say::error(paint, "ended at once, with whatever was under way left as it is", Some(&status));
+    let mut cancels = match cancels(last_words) {
         Ok(cancels) => cancels,
         Err(error) => return app.refuse(Exit::Preflight, &format!("signals can't be handled: {error}"), None),
     };
-    let prepared = tokio::select! {
-        prepared = prepare(app, &args.choice) => match prepared {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        },
-        // Nothing has been changed yet, so there is nothing to put in order.
-        _ = cancels.recv() => return Exit::Run(crate::engine::End::Cancelled),
+    let cancelled = async { _ = cancels.recv().await };
+    let prepared = match prepare(app, &args.choice, cancelled).await {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
     };
     let Prepared { project, fleet, transport, observed, picked, plan } = prepared;
     let exit = if plan.waves.is_empty() {
         app.note(&format!("every host runs {} and serves; nothing to do", plan.release.id));
         Exit::Done
-    } else if project.inventory.protected && !args.yes && !confirmed(&plan.environment) {
+    } else if project.inventory.protected && !args.yes && !asked(&plan, &mut cancels).await {
         app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
     } else {
         let served = observed.view(&project.inventory, &project.recipe).serving;
@@ -56,6 +59,17 @@ pub async fn run(app: &App, args: &Deploy) -> Exit {
     exit
 }
 
+/// Whether somebody at the terminal agrees. Whoever interrupts the question does not.
+async fn asked(plan: &Plan, cancels: &mut Receiver<Cancel>) -> bool {
+    tokio::select! {
+        yes = confirmed(&plan.environment) => yes,
+        _ = cancels.recv() => {
+            say::line("");
+            false
+        }
+    }
+}
+
 /// Carries the plan out and judges what came of it.
 async fn ship(
     plan: &Plan,
@@ -63,7 +77,7 @@ async fn ship(
     picked: &[HostName],
     served: BTreeSet<HostName>,
     show: &mut Show,
-    cancels: &mut tokio::sync::mpsc::Receiver<crate::engine::Cancel>,
+    cancels: &mut Receiver<Cancel>,
 ) -> Outcome {
     show.hear(Event::Planned { run: show.run.clone(), plan: plan.clone() });
     let scheduler = driver::run(Arc::new(plan.clone()), fleet.clone(), show, cancels).await;
@@ -90,10 +104,11 @@ async fn aftermath(
     let site = fleet.site();
     let left = picked.iter().filter(|name| !running.contains_key(*name));
     let left: Vec<&Host> = left.filter_map(|name| site.inventory.host(name)).collect();
-    let (observed, view) = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.look());
+    let looked = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.who_serves());
+    let (observed, (view, unseen)) = looked;
     let reached = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached);
     running.extend(reached.map(|(host, facts)| (host, facts.running().cloned())));
-    Aftermath { served, serving: view.map(|view| view.serving).unwrap_or_default(), running }
+    Aftermath { served, serving: view.serving, running, unseen }
 }
 
 /// Stamps events and hands them to the reporters.

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, Gen};
 use super::exit::Exit;
+use super::say;
 
 /// Prints or writes what is asked for.
 pub fn run(what: &Gen) -> Exit {
@@ -20,7 +21,7 @@ pub fn run(what: &Gen) -> Exit {
     };
     match done {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            anstream::eprintln!("error: {error}");
+            say::line(&format!("error: {error}"));
             Exit::Usage
         }
         _ => Exit::Done,

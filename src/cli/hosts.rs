@@ -3,12 +3,13 @@
 use super::app::{App, print};
 use super::args::Hosts;
 use super::exit::Exit;
+use crate::config::Demands;
 use crate::model::Host;
 use crate::report;
 
 /// Lists the hosts.
 pub fn run(app: &App, args: &Hosts) -> Exit {
-    let project = match app.project_without_artifact(&args.environment) {
+    let project = match app.project(&args.environment, Demands::NONE) {
         Ok(project) => project,
         Err(exit) => return exit,
     };

@@ -15,8 +15,6 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use app::App;
 use args::{Cli, Verb};
 
@@ -25,7 +23,7 @@ pub use exit::Exit;
 /// Reads the command line, does what it says, and returns the code to exit with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let app = App::new(cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

@@ -9,7 +9,9 @@ use super::args::Choice;
 use super::exit::Exit;
 use super::say;
 use crate::artifact::{self, Artifact, ArtifactError};
+use crate::config::Demands;
 use crate::driver::{Fleet, preflight};
+use crate::engine::End;
 use crate::model::{Host, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, Source};
 use crate::plan::Plan;
 use crate::remote::Purpose;
@@ -40,13 +42,11 @@ enum Wanted {
     New(Artifact),
 }
 
-/// Reads, resolves, connects, looks and plans; on any trouble everything is closed again.
-pub async fn prepare(app: &App, choice: &Choice) -> Result<Prepared, Exit> {
+/// Reads, resolves, connects, looks and plans; on any trouble, and when it is `cancelled`, everything is closed again.
+pub async fn prepare(app: &App, choice: &Choice, cancelled: impl Future<Output = ()>) -> Result<Prepared, Exit> {
     let existing = choice.release.as_ref().and_then(|release| release.parse::<ReleaseId>().ok());
-    let project = match existing {
-        Some(_) => app.project_without_artifact(&choice.environment)?,
-        None => app.project(&choice.environment)?,
-    };
+    let demands = Demands { artifact: existing.is_none(), limits: !choice.overrides_limits() };
+    let project = app.project(&choice.environment, demands)?;
     let project = with_reference(app, project, choice, existing.is_some())?;
     let options = options(&project.inventory, choice);
     let hosts = hosts(app, &project, &options)?;
@@ -62,9 +62,20 @@ pub async fn prepare(app: &App, choice: &Choice) -> Result<Prepared, Exit> {
                 .map(Wanted::New),
         }
     };
-    let connected = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts.all);
-    let (wanted, mut fleet) = futures::join!(wanted, connected);
-    let result = plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await;
+    let work = async {
+        let connected = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts.all);
+        let (wanted, mut fleet) = futures::join!(wanted, connected);
+        let result = plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await;
+        (fleet, result)
+    };
+    let done = tokio::select! {
+        done = work => Some(done),
+        () = cancelled => None,
+    };
+    let Some((fleet, result)) = done else {
+        transport.close().await;
+        return Err(app.refuse(Exit::Run(End::Cancelled), "cancelled; nothing was changed", None));
+    };
     let picked = hosts.picked.iter().map(|host| host.name.clone()).collect();
     match result {
         Ok((observed, plan)) => Ok(Prepared { project, fleet, transport, observed, picked, plan }),

@@ -1,15 +1,25 @@
 //! Words for people, outside a run.
 
+use std::io::{Write, stderr, stdout};
+
 use crate::config::Annotation;
 use crate::driver::Survey;
 use crate::model::{Paint, Tone, clean};
-use crate::report::defuse;
+use crate::report::github_command;
+
+/// Says `text` and ends the line.
+///
+/// Unlike `eprintln!`, which panics when standard error is closed or its disk is full: what a command came to is in its
+/// exit code, and a reader that has gone away must not change that.
+pub fn line(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}
 
 /// An error and the way out.
 pub fn error(paint: Paint, what: &str, help: Option<&str>) {
-    eprintln!("{} {}", paint.tone(Tone::Bad, "error:"), clean(what));
+    line(&format!("{} {}", paint.tone(Tone::Bad, "error:"), clean(what)));
     if let Some(help) = help {
-        eprintln!("{} {}", paint.tone(Tone::Good, "help:"), clean(help));
+        line(&format!("{} {}", paint.tone(Tone::Good, "help:"), clean(help)));
     }
 }
 
@@ -17,17 +27,13 @@ pub fn error(paint: Paint, what: &str, help: Option<&str>) {
 pub fn survey(paint: Paint, survey: &Survey) {
     let count: usize = survey.problems.values().map(Vec::len).sum();
     let (thing, verb) = if count == 1 { ("thing", "stands") } else { ("things", "stand") };
-    eprintln!("{} {count} {thing} {verb} in the way; nothing was changed", paint.tone(Tone::Bad, "error:"));
+    line(&format!("{} {count} {thing} {verb} in the way; nothing was changed", paint.tone(Tone::Bad, "error:")));
     for (host, problems) in &survey.problems {
         for problem in problems {
-            eprintln!("  {}  {}", paint.bold(host), clean(&problem.what));
+            line(&format!("  {}  {}", paint.bold(host), clean(&problem.what)));
             if let Some(help) = &problem.help {
-                eprintln!(
-                    "  {}    {} {}",
-                    " ".repeat(host.as_str().len()),
-                    paint.tone(Tone::Good, "help:"),
-                    clean(help)
-                );
+                let indent = " ".repeat(host.as_str().len());
+                line(&format!("  {indent}    {} {}", paint.tone(Tone::Good, "help:"), clean(help)));
             }
         }
     }
@@ -36,5 +42,7 @@ pub fn survey(paint: Paint, survey: &Survey) {
 /// A place in a file, for GitHub to show in the diff.
 pub fn annotate(place: &Annotation) {
     let Annotation { file, line, column, message, .. } = place;
-    println!("::error file={},line={line},col={column}::{}", defuse(file), defuse(message));
+    let (line, column) = (line.to_string(), column.to_string());
+    let command = github_command("error", &[("file", file), ("line", &line), ("col", &column)], message);
+    let _ = stdout().write_all(command.as_bytes());
 }

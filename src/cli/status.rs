@@ -4,6 +4,7 @@ use super::app::{App, print};
 use super::args::Environment;
 use super::exit::Exit;
 use super::prepare::needed;
+use crate::config::Demands;
 use crate::driver::Fleet;
 use crate::model::Host;
 use crate::remote::Purpose;
@@ -12,7 +13,7 @@ use crate::transport::OpenSsh;
 
 /// Looks at the fleet and prints what it saw.
 pub async fn run(app: &App, args: &Environment) -> Exit {
-    let project = match app.project_without_artifact(args) {
+    let project = match app.project(args, Demands::NONE) {
         Ok(project) => project,
         Err(exit) => return exit,
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::model::{Fingerprint, Source};
 
-use super::recipe::{Artifact, Surroundings};
+use super::recipe::Surroundings;
 use super::report::Wrong;
 use super::table::Table;
 use super::value::Value;
@@ -47,7 +47,7 @@ fn repository(table: &Table<'_>) -> Result<Source, Wrong> {
 
 fn directory(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong> {
     let path = project::path(around.project, take::line(value)?);
-    if around.artifact == Artifact::NotNeeded || path.is_dir() {
+    if !around.artifact || path.is_dir() {
         return Ok(path);
     }
     Err(absent(value, &path, "this is not a directory", "there is no such directory"))
@@ -57,7 +57,7 @@ fn archive(value: &Value<'_>, around: Surroundings<'_>) -> Result<PathBuf, Wrong
     let text = take::line(value)?;
     check_ending(value, text)?;
     let path = project::path(around.project, text);
-    if around.artifact == Artifact::NotNeeded || path.is_file() {
+    if !around.artifact || path.is_file() {
         return Ok(path);
     }
     Err(absent(value, &path, "this is not a file", "there is no such file"))

@@ -43,7 +43,7 @@ use std::path::Path;
 use crate::model::{EnvironmentName, Inventory, Recipe};
 
 use file::File;
-use recipe::{Artifact, Surroundings};
+use recipe::Surroundings;
 use report::{Report, Wrong};
 use table::Table;
 use template::Templates;
@@ -57,22 +57,29 @@ pub fn environments(project: &Path) -> Vec<EnvironmentName> {
     project::names(project, "inventories").iter().filter_map(|name| name.parse().ok()).collect()
 }
 
+/// What has to hold besides the files being right in themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// The directory or archive that a release is made of is there. Going back and looking need none: they may run where
+    /// nothing was ever built.
+    pub artifact: bool,
+    /// The inventory's strategy can keep its limits. Only a deploy that takes both as they stand asks for that.
+    pub limits: bool,
+}
+
+impl Demands {
+    /// All of it.
+    pub const ALL: Self = Self { artifact: true, limits: true };
+
+    /// Nothing more.
+    pub const NONE: Self = Self { artifact: false, limits: false };
+}
+
 /// Reads the inventory of `environment` and its recipe, and checks everything that can be checked without a host.
-///
-/// The directory or archive that a release is made of has to be there.
-pub fn load(project: &Path, environment: &str) -> Result<(Inventory, Recipe), Diagnostics> {
-    load_with(project, environment, Artifact::Needed)
-}
-
-/// Like [`load`], for what needs no artifact: going back, looking, locks. It may run where nothing was ever built.
-pub fn load_without_artifact(project: &Path, environment: &str) -> Result<(Inventory, Recipe), Diagnostics> {
-    load_with(project, environment, Artifact::NotNeeded)
-}
-
-fn load_with(project: &Path, environment: &str, artifact: Artifact) -> Result<(Inventory, Recipe), Diagnostics> {
+pub fn load(project: &Path, environment: &str, demands: Demands) -> Result<(Inventory, Recipe), Diagnostics> {
     let report = Report::default();
     let mut files = Vec::new();
-    let result = read(project, environment, artifact, &report, &mut files);
+    let result = read(project, environment, demands, &report, &mut files);
     let files: Vec<_> = files.iter().map(String::as_str).collect();
     match (Diagnostics::of(report.into_errors(&files)), result) {
         (None, Ok(both)) => Ok(both),
@@ -85,7 +92,7 @@ fn load_with(project: &Path, environment: &str, artifact: Artifact) -> Result<(I
 fn read(
     project: &Path,
     environment: &str,
-    artifact: Artifact,
+    demands: Demands,
     report: &Report,
     files: &mut Vec<String>,
 ) -> Result<(Inventory, Recipe), Wrong> {
@@ -105,7 +112,7 @@ fn read(
         templates: Templates { vars: draft.vars.as_ref().ok().filter(|_| known) },
         hosts: draft.hosts.as_deref().ok().filter(|_| known),
         project,
-        artifact,
+        artifact: demands.artifact,
     };
     let source = project::recipe(project, name.as_str())
         .map_err(|error| report.add(error.at(root.place_of("recipe").label("this recipe is not there"))))?;
@@ -115,7 +122,7 @@ fn read(
     recipe_syntax?;
     let recipe = recipe::read(&file.root(&recipe_root), around);
 
-    let fits = check_limits(&root, &draft, &recipe);
+    let fits = if demands.limits { check_limits(&root, &draft, &recipe) } else { Ok(()) };
     let inventory = draft.finish(environment);
     let recipe = recipe.finish(name);
     inventory_syntax.and(fits)?;

@@ -32,7 +32,7 @@ pub(super) fn inventory(project: &Path, environment: &str) -> Result<Arc<Source>
         return Err(missing(message, project, "inventories", environment));
     }
     let file = path(project, "inventories").join(format!("{environment}.toml"));
-    if file.exists() {
+    if is_there(&file) {
         return read(&file);
     }
     let message = format!("there is no environment `{environment}`: `{}` does not exist", file.display());
@@ -42,11 +42,16 @@ pub(super) fn inventory(project: &Path, environment: &str) -> Result<Arc<Source>
 /// The file of the recipe `name`.
 pub(super) fn recipe(project: &Path, name: &str) -> Result<Arc<Source>, Diagnostic> {
     let file = path(project, "recipes").join(format!("{name}.toml"));
-    if file.exists() {
+    if is_there(&file) {
         return read(&file);
     }
     let message = format!("there is no recipe `{name}`: `{}` does not exist", file.display());
     Err(missing(message, project, "recipes", name))
+}
+
+/// Whether there is something by that name, even if it can't be read: a loop of links, or what another user may see.
+fn is_there(file: &Path) -> bool {
+    file.try_exists().unwrap_or(true)
 }
 
 fn missing(message: String, project: &Path, folder: &str, wanted: &str) -> Diagnostic {

@@ -21,14 +21,7 @@ pub(super) struct Surroundings<'a> {
     /// The folder that paths of artifacts begin at.
     pub project: &'a Path,
     /// Whether artifacts have to be there.
-    pub artifact: Artifact,
-}
-
-/// Whether the files that a release is made of have to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Artifact {
-    Needed,
-    NotNeeded,
+    pub artifact: bool,
 }
 
 /// What could be read of a recipe.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::sync::Mutex;
 
 use super::World;
 use super::cargo::Cargo;
 use crate::artifact::Archive;
-use crate::balancer::Balancers;
+use crate::balancer::{BalancerError, Balancers};
 use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, Size, StepResult, View,
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, Size, StepResult, Until, View,
 };
 use crate::plan::Action;
 use crate::remote::{Purpose, Site, judge, look, read_facts};
@@ -19,6 +20,9 @@ use crate::transport::{ConnectError, ExecError, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_secs(20);
+
+/// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
+const OWN_WORDS: Duration = Duration::from_secs(5);
 
 /// How often a step is tried again when the line broke before its answer came, and the waits before.
 ///
@@ -34,6 +38,8 @@ pub struct Fleet<T: Transport> {
     unreachable: BTreeMap<HostName, ConnectError>,
     balancers: Balancers<T::Session>,
     cargo: Cargo,
+    /// The hosts that this run has taken out of the balancers, and whether they are out by its hand now.
+    taken_out: Mutex<BTreeMap<HostName, bool>>,
 }
 
 impl<T: Transport> Fleet<T> {
@@ -49,7 +55,15 @@ impl<T: Transport> Fleet<T> {
             }
         }
         let balancers = Balancers::new(&inventory, |host| reached.get(host).cloned());
-        Self { inventory, recipe, sessions: reached, unreachable, balancers, cargo: Cargo::default() }
+        Self {
+            inventory,
+            recipe,
+            sessions: reached,
+            unreachable,
+            balancers,
+            cargo: Cargo::default(),
+            taken_out: Mutex::default(),
+        }
     }
 
     /// The archive to send to hosts that do not have it.
@@ -102,11 +116,60 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
+    /// Who serves, as far as that can be seen, and why not all of it can.
+    pub async fn who_serves(&self) -> (View, Option<String>) {
+        if self.is_balanced() {
+            let (view, fault) = self.balancers.serving_as_far_as_seen().await;
+            return (view, fault.map(|fault| fault.to_string()));
+        }
+        match World::look(self).await {
+            Ok(view) => (view, None),
+            Err(why) => (View::default(), Some(why)),
+        }
+    }
+
+    /// Whether every host of the app is behind a balancer.
+    fn is_balanced(&self) -> bool {
+        let mut fleet = self.inventory.with_role(&self.recipe.app.role);
+        fleet.all(|host| self.inventory.balancers_of(host).next().is_some())
+    }
+
     /// Ends all sessions. Nothing of ours is left on this machine after that.
     pub async fn close(self) {
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
+    }
+
+    /// Takes `host` out, unless somebody else has done so since the deploy began: then it is not ours to put back, and a
+    /// release that nobody asked for there is none of our business.
+    async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, BalancerError> {
+        let before = self.taken_out.lock().await.get(&host.name).copied();
+        if before != Some(true) {
+            match self.balancers.taken_out(host).await? {
+                Some(fault) if before.is_none() => return Err(fault),
+                // On the way back from a release that was live: out is what it is to be.
+                Some(_) => {}
+                None => drop(self.taken_out.lock().await.insert(host.name.clone(), true)),
+            }
+        }
+        self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())
+    }
+
+    /// Puts `host` back, if it is out by our hand.
+    async fn enable(
+        &self,
+        host: &Host,
+        until: Until,
+        deadline: Duration,
+        progress: &Progress,
+    ) -> Result<String, BalancerError> {
+        if self.taken_out.lock().await.get(&host.name) != Some(&true) {
+            return Ok("left as it was found".to_owned());
+        }
+        self.balancers.enable(host, until, deadline, progress).await?;
+        self.taken_out.lock().await.insert(host.name.clone(), false);
+        Ok(String::new())
     }
 
     async fn run(&self, host: &Host, action: &Action, limit: Duration, progress: &Progress) -> StepResult {
@@ -152,12 +215,8 @@ impl<T: Transport> World for Fleet<T> {
             return StepResult::Failed(Failure::new("it is not in the inventory"));
         };
         let done = match action {
-            Action::Drain => {
-                self.balancers.drain(host, self.recipe.drain, &progress).await.map(|done| done.to_string())
-            }
-            Action::Enable { until } => {
-                self.balancers.enable(host, *until, limit, &progress).await.map(|()| String::new())
-            }
+            Action::Drain => self.drain(host, &progress).await,
+            Action::Enable { until } => self.enable(host, *until, limit.saturating_sub(OWN_WORDS), &progress).await,
             Action::Watch => {
                 self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
             }
@@ -170,11 +229,11 @@ impl<T: Transport> World for Fleet<T> {
     }
 
     async fn look(&self) -> Result<View, String> {
-        let fleet: Vec<&Host> = self.inventory.with_role(&self.recipe.app.role).collect();
-        if fleet.iter().all(|host| self.inventory.balancers_of(host).next().is_some()) {
+        if self.is_balanced() {
             return self.balancers.serving().await.map_err(|error| error.to_string());
         }
         // Without a balancer, whoever is healthy serves.
+        let fleet: Vec<&Host> = self.inventory.with_role(&self.recipe.app.role).collect();
         Ok(self.observe(&fleet, Purpose::Status, None).await.view(&self.inventory, &self.recipe))
     }
 

@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 use crate::engine::Cancel;
 
 /// Listens for SIGINT, SIGTERM and SIGHUP from now on. The first one lets open lanes end, the second undoes them;
-/// the third ends the process at once, with the code that shells give for that.
+/// the third ends the process at once, after `last_words`, with the code that shells give for that.
 ///
 /// Must be called before the first host is touched, so that no signal finds the default handler.
-pub fn cancels() -> std::io::Result<mpsc::Receiver<Cancel>> {
+pub fn cancels(last_words: impl FnOnce() + Send + 'static) -> std::io::Result<mpsc::Receiver<Cancel>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -25,9 +25,11 @@ pub fn cancels() -> std::io::Result<mpsc::Receiver<Cancel>> {
                 Some(how) => {
                     let _ = asked.send(how).await;
                 }
-                None => std::process::exit(130),
+                None => break,
             }
         }
+        last_words();
+        std::process::exit(130);
     });
     Ok(cancels)
 }

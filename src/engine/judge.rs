@@ -15,6 +15,8 @@ pub struct Aftermath {
     pub serving: BTreeSet<HostName>,
     /// What each host's processes run now; a host that is not here could not be asked.
     pub running: BTreeMap<HostName, Option<ReleaseId>>,
+    /// Why not everything about who serves could be seen.
+    pub unseen: Option<String>,
 }
 
 impl Outcome {
@@ -52,11 +54,17 @@ impl Outcome {
         }
         failures.sort_by_key(|(rank, ..)| *rank);
         let failed = !failures.is_empty() || scheduler.reason().is_some();
+        // A state that is not known whole is for a person to look at.
+        let end = match &after.unseen {
+            Some(_) => End::NeedsPerson,
+            None => end(plan, scheduler.cancelled(), failed, &states),
+        };
+        let unseen = after.unseen.as_ref().map(|why| format!("{why}; who serves is told without it"));
         Self {
-            end: end(plan, scheduler.cancelled(), failed, &states),
+            end,
             hosts: states,
             failures: failures.into_iter().map(|(_, host, verb, failure)| (host.clone(), verb, failure)).collect(),
-            notes: scheduler.reason().map(str::to_owned).into_iter().collect(),
+            notes: scheduler.reason().map(str::to_owned).into_iter().chain(unseen).collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Gate, Lane, Phase, Plan, Step, Wave};
-use crate::model::{HostName, Observation, Paint, Reach, Sign, Table, Tone, clean, friendly, ranges};
+use crate::model::{HostName, Observation, Paint, Reach, Sign, Table, Tone, Until, clean, friendly, ranges};
 
 /// Old releases that the headline names.
 const NAMED: usize = 3;
@@ -70,6 +70,15 @@ impl Plan {
     #[must_use]
     pub fn floor(&self) -> Option<usize> {
         self.waves.iter().filter_map(|wave| wave.min_serving).max()
+    }
+}
+
+impl Lane {
+    /// Whether its host serves before, so that somebody would miss it. One that does not is drained all the same, and put
+    /// back without a wait for it.
+    #[must_use]
+    fn leaves_service(&self) -> bool {
+        !self.steps.iter().any(|step| step.undo.contains(&Action::Enable { until: Until::Ready }))
     }
 }
 
@@ -200,7 +209,9 @@ fn left_out(plan: &Plan, observed: Option<&Observation>, paint: Paint) -> Vec<St
 
 fn worst_case(plan: &Plan) -> String {
     let leaving = plan.waves.iter().filter(|wave| wave.phase == Phase::Switch && wave.min_serving.is_some());
-    let out = leaving.map(|wave| wave.max_in_flight.min(wave.lanes.len())).max();
+    let out =
+        leaving.map(|wave| wave.max_in_flight.min(wave.lanes.iter().filter(|lane| lane.leaves_service()).count()));
+    let out = out.max().filter(|out| *out > 0);
     let stop = match plan.max_failures {
         0 => "the first failure stops".to_owned(),
         1 => "1 host may fail, the second failure stops".to_owned(),

@@ -90,6 +90,9 @@ impl PlanError {
             Self::Selector(_) | Self::NoHosts { .. } => {
                 "`shipit hosts ENV` lists the hosts with their roles and labels".to_owned()
             }
+            Self::Floor { serving, fleet, .. } if serving == fleet => {
+                "all hosts serve: lower `min-serving`, so that there is room for one to leave".to_owned()
+            }
             Self::Floor { .. } => "mend the hosts that do not serve (`shipit status ENV` shows them), or lower \
                  `min-serving` if fewer will do"
                 .to_owned(),

@@ -351,6 +351,21 @@ async fn a_balancer_that_is_gone_stops_a_drain_but_not_the_way_back() {
 }
 
 #[tokio::test]
+async fn with_one_balancer_gone_the_other_still_tells_who_serves() {
+    let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
+    rig.runtime(1, "set server app/web2 state drain").await;
+    let session = Arc::new(Local::default());
+    let lonely = Balancers::new(&rig.inventory, |host| (host.as_str() == "lb1").then(|| session.clone()));
+    let (view, fault) = lonely.serving_as_far_as_seen().await;
+    assert_eq!(view.serving.into_iter().map(String::from).collect::<Vec<_>>(), ["web1"]);
+    assert!(fault.unwrap().to_string().contains("`lb2` does not answer"));
+    let taken = lonely.taken_out(rig.host("web1")).await;
+    assert!(taken.is_err(), "a server may be out where nobody can look");
+    let taken = rig.balancers().taken_out(rig.host("web2")).await.unwrap();
+    assert_eq!(taken.unwrap().to_string(), "`app/web2` on `lb1` is in drain: somebody took it out meanwhile");
+}
+
+#[tokio::test]
 async fn an_operator_who_takes_a_draining_server_back_is_obeyed() {
     let rig = Rig::start(Setup::default()).await;
     let requests = rig.in_flight(1, "/hold").await;

@@ -243,7 +243,7 @@ impl World {
             }
         }
         let served = self.view(0.0).serving;
-        let after = Aftermath { served, serving: self.view(now).serving, running };
+        let after = Aftermath { served, serving: self.view(now).serving, running, unseen: None };
         Outcome::judge(plan, &self.scheduler, &plan.fleet, &after)
     }
 }

@@ -38,6 +38,10 @@ pub fn start(layout: &Layout, balancer: &Host, servers: &[Host]) -> Result<Proce
         TcpStream::connect_timeout(&balancer.http(), Duration::from_secs(1)).ok()?;
         ask(&socket, "show info").ok().filter(|answer| answer.contains("Pid: "))
     })?;
+    // haproxy takes its servers for up until three checks have failed; nothing runs on them yet.
+    for server in servers {
+        ask(&socket, &format!("set server app/{} health down", server.name))?;
+    }
     Ok(process)
 }
 

@@ -156,7 +156,7 @@ fn stop_app(fleet: &Fleet, server: &str) -> Result<()> {
 }
 
 /// Sends commands to every haproxy; an empty answer is its yes.
-fn on_every_balancer(fleet: &Fleet, requests: &[String]) -> Result<()> {
+pub(super) fn on_every_balancer(fleet: &Fleet, requests: &[String]) -> Result<()> {
     for balancer in &fleet.balancers {
         for request in requests {
             let answer = haproxy::ask(&fleet.layout.admin_socket(&balancer.name), request)?;

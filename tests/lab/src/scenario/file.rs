@@ -90,6 +90,20 @@ pub struct Run {
     /// Reloads haproxy on every balancer this long after its start.
     #[serde(default, deserialize_with = "optional_span")]
     pub haproxy_reloaded_after: Option<Duration>,
+    /// An operator takes a server out meanwhile.
+    #[serde(default)]
+    pub maintenance: Option<Maintenance>,
+}
+
+/// An operator puts a server into `maint` on every balancer, while shipit runs.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Maintenance {
+    /// Which.
+    pub server: String,
+    /// This long after shipit's start.
+    #[serde(with = "span")]
+    pub after: Duration,
 }
 
 /// How the fleet must be found in the end. Host names are keys; `*` stands for every host that is not named.

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use super::file::{Run, Scenario};
+use super::faults::on_every_balancer;
+use super::file::{Maintenance, Run, Scenario};
 use super::{Verdict, expectation, merge};
 use crate::error::Result;
 use crate::fleet::{Fleet, haproxy};
@@ -82,6 +83,14 @@ fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
                     if let Err(error) = haproxy::reload(&fleet.layout, balancer) {
                         eprintln!("{error}");
                     }
+                }
+            });
+        }
+        if let Some(Maintenance { server, after }) = &run.maintenance {
+            scope.spawn(move || {
+                thread::sleep(*after);
+                if let Err(error) = on_every_balancer(fleet, &[format!("set server app/{server} state maint")]) {
+                    eprintln!("{error}");
                 }
             });
         }
