@@ -9,7 +9,7 @@ use shipit::model::Template;
 use shipit::plan::Action;
 
 use crate::app::{App, listen};
-use crate::rig::{Rig, id, NEW, OLD, eventually, shells, which};
+use crate::rig::{NEW, OLD, Rig, eventually, id, shells, which};
 
 /// A port that nobody listens on, and nobody else gets while the test runs.
 fn restarting(rig: &mut Rig, command: &str) -> u16 {
@@ -38,7 +38,7 @@ fn a_reader_never_sees_current_missing() {
                 }
                 reads
             });
-            for turn in 0..50 {
+            for turn in 0..20 {
                 let release = if turn % 2 == 0 { NEW } else { OLD };
                 rig.activate(Some(release)).ok();
                 assert_eq!(rig.current(), format!("releases/{release}"));
@@ -141,7 +141,8 @@ fn instances_that_run_the_release_well_are_left_alone() {
 fn the_command_finds_its_environment_and_not_ours() {
     for shell in shells() {
         let mut rig = Rig::new(&shell);
-        let port = restarting(&mut rig, "env >\"$SHIPIT_ROOT/env\"\npwd >>\"$SHIPIT_ROOT/env\"; cat >>\"$SHIPIT_ROOT/env\"");
+        let port =
+            restarting(&mut rig, "env >\"$SHIPIT_ROOT/env\"\npwd >>\"$SHIPIT_ROOT/env\"; cat >>\"$SHIPIT_ROOT/env\"");
         rig.inventory.vars.insert("rails-env".to_owned(), "a 'b' $c".to_owned());
         rig.release(NEW);
         rig.environment.insert("LC_ALL", "C.UTF-8".to_owned());

@@ -28,13 +28,18 @@ impl App {
 
     fn spawn(mut command: Command, directory: &Path, listener: &TcpListener) -> Self {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        command.args(["--exact", "app::serves_when_asked", "--nocapture", "-q"]).env(ASKED, name).current_dir(directory);
+        command
+            .args(["--exact", "app::serves_when_asked", "--nocapture", "-q"])
+            .env(ASKED, name)
+            .current_dir(directory);
         // Std's sockets are not inherited, but standard input is.
         let socket = OwnedFd::from(listener.try_clone().unwrap());
         let child = command.stdin(socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // It is another program, and in its place, from here on.
         let exe = |pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-        while exe(child.id()) != Command::get_program(&command).to_str().and_then(|path| Path::new(path).canonicalize().ok()) {
+        while exe(child.id())
+            != Command::get_program(&command).to_str().and_then(|path| Path::new(path).canonicalize().ok())
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
         Self(child)
@@ -97,7 +102,13 @@ pub fn serve(listener: &TcpListener, name: &str) {
             let mut promised = None;
             let status = match verb {
                 "say" => number,
-                "first" => if ANSWERS.fetch_add(1, SeqCst) < number { 500 } else { 200 },
+                "first" => {
+                    if ANSWERS.fetch_add(1, SeqCst) < number {
+                        500
+                    } else {
+                        200
+                    }
+                }
                 "slow" => {
                     std::thread::sleep(Duration::from_millis(number as u64));
                     200

@@ -41,14 +41,15 @@ pub fn shells() -> Vec<Shell> {
         Shell { name: "bash", command: &["bash"], path },
         Shell { name: "busybox", command: &["busybox", "sh"], path: busybox_tools().display().to_string() },
     ];
-    let there = |shell: &Shell| Command::new(shell.command[0]).args(&shell.command[1..]).args(["-c", ":"]).output().is_ok();
+    let there =
+        |shell: &Shell| Command::new(shell.command[0]).args(&shell.command[1..]).args(["-c", ":"]).output().is_ok();
     let (there, missing): (Vec<_>, Vec<_>) = all.into_iter().partition(there);
     assert!(missing.is_empty() || std::env::var_os("CI").is_none(), "apt-get install dash busybox bash");
     there
 }
 
 /// A directory with all of busybox's tools, and curl and git.
-fn busybox_tools() -> &'static Path {
+pub fn busybox_tools() -> &'static Path {
     static TOOLS: OnceLock<TempDir> = OnceLock::new();
     let tools = TOOLS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -180,10 +181,7 @@ impl Rig {
     }
 
     pub fn activate(&self, release: Option<&str>) -> Done {
-        self.perform(&Action::Activate {
-            release: release.map(id),
-            instances: self.recipe.app.instances.clone(),
-        })
+        self.perform(&Action::Activate { release: release.map(id), instances: self.recipe.app.instances.clone() })
     }
 
     pub fn health(&self, release: &str) -> Done {
@@ -237,7 +235,8 @@ impl Rig {
 
     /// What scripts leave behind is nothing.
     pub fn assert_tidy(&self) {
-        let left: Vec<_> = self.listing().into_iter().filter(|line| line.contains("/shipit.") || line.contains("staging")).collect();
+        let left: Vec<_> =
+            self.listing().into_iter().filter(|line| line.contains("/shipit.") || line.contains("staging")).collect();
         assert!(left.is_empty(), "{}: {left:#?}", self.shell.name);
     }
 }
