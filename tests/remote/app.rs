@@ -94,7 +94,8 @@ pub fn serve(listener: &TcpListener, name: &str) {
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
             let request = lines.next().unwrap_or_default();
-            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let path = path.split('?').next().unwrap_or_default().to_owned();
             let _ = lines.find(String::is_empty);
             let (verb, value) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
             let number: usize = value.parse().unwrap_or_default();

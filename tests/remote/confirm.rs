@@ -49,7 +49,7 @@ fn what_may_be_needed_stays_and_the_rest_goes() {
             "mkdir -p releases/20201101-101500-0a1b2c3d releases/20240101120000 'releases/my release' && \
                        touch 'releases/my release/.shipit-release' && mkdir -p releases/.trash-1/x releases/.staging-new",
         );
-        assert_eq!(confirm(&rig).ok(), "3 old releases removed", "{}", shell.name);
+        assert_eq!(confirm(&rig).ok(), "4 old releases removed", "{}", shell.name);
         let mut left: Vec<_> = fs::read_dir(rig.root.join("releases"))
             .unwrap()
             .map(|one| one.unwrap().file_name().into_string().unwrap())

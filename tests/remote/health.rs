@@ -11,13 +11,21 @@ use shipit::model::{ReleaseProof, Template};
 use crate::app::{App, listen, listen_together};
 use crate::rig::{NEW, OLD, Rig, Shell, shells};
 
+/// Waits in vain for a release; not for long.
+#[track_caller]
+fn never(rig: &mut Rig, release: &str) -> String {
+    rig.recipe.health.deadline = Duration::from_secs(1);
+    let failed = rig.health(release).failed();
+    rig.recipe.health.deadline = Duration::from_secs(20);
+    failed
+}
+
 /// A host with both releases, and a port for one instance.
 fn host(shell: &Shell, address: &str, url: &str) -> (Rig, TcpListener, [PathBuf; 2]) {
     let mut rig = Rig::new(shell);
     let (listener, port) = listen(address);
     rig.instances(&[port]);
     rig.recipe.health.url = Template::parse(url).unwrap();
-    rig.recipe.health.deadline = Duration::from_secs(1);
     let releases = [rig.release(OLD), rig.release(NEW)];
     (rig, listener, releases)
 }
@@ -48,10 +56,10 @@ fn an_instance_of_the_release_that_answers_is_healthy() {
 #[test]
 fn the_old_process_does_not_pass_for_the_new_one() {
     for shell in shells() {
-        let (rig, listener, [old, _]) = host(&shell, "127.0.0.1", UP);
+        let (mut rig, listener, [old, _]) = host(&shell, "127.0.0.1", UP);
         let _app = App::start(&old, &listener);
         drop(listener);
-        let failed = rig.health(NEW).failed();
+        let failed = never(&mut rig, NEW);
         assert!(failed.contains(&format!("healthy, but runs {OLD}, from http://127.0.0.1:")), "{failed}");
         rig.health(OLD).ok();
     }
@@ -87,6 +95,7 @@ fn a_process_that_restarts_between_passes_begins_anew() {
             assert!(failed.contains("did not get healthy in 3s"), "{failed}");
             looping.join().unwrap();
         });
+        rig.recipe.health.deadline = Duration::from_secs(20);
         let _app = App::start(&new, &listener);
         drop(listener);
         rig.health(NEW).ok();
@@ -101,6 +110,7 @@ fn one_that_never_answers_is_told_with_its_log() {
             Some(Template::parse("echo \"log of $SHIPIT_PORT on $SHIPIT_HOST: it's {port}\"").unwrap());
         let port = listener.local_addr().unwrap().port();
         drop(listener);
+        rig.recipe.health.deadline = Duration::from_secs(1);
         let done = rig.health(NEW);
         let failed = done.failed();
         assert!(
@@ -119,7 +129,7 @@ fn one_that_never_answers_is_told_with_its_log() {
             rig.instances(&[port]);
             let _app = App::start(&new, &listener);
             drop(listener);
-            let failed = rig.health(NEW).failed();
+            let failed = never(&mut rig, NEW);
             assert!(failed.contains(reason), "{}: {path}: {failed}", shell.name);
         }
         rig.assert_tidy();
@@ -134,12 +144,12 @@ fn an_app_may_name_its_release_itself() {
             rig.recipe.health.release = proof.clone();
             let app = App::start(&new, &listener);
             rig.health(NEW).ok();
-            let failed = rig.health(OLD).failed();
+            let failed = never(&mut rig, OLD);
             assert!(failed.contains(&format!("healthy, but runs {NEW}, from")), "{failed}");
             app.stop();
             let _app = App::start(rig.dir.path(), &listener);
             drop(listener);
-            let failed = rig.health(NEW).failed();
+            let failed = never(&mut rig, NEW);
             assert!(failed.contains("no release that can be told"), "{failed}");
         }
     }
@@ -148,10 +158,10 @@ fn an_app_may_name_its_release_itself() {
 #[test]
 fn a_process_of_no_release_is_told_with_the_ways_out() {
     for shell in shells() {
-        let (rig, listener, _) = host(&shell, "127.0.0.1", UP);
+        let (mut rig, listener, _) = host(&shell, "127.0.0.1", UP);
         let _app = App::start(rig.dir.path(), &listener);
         drop(listener);
-        let failed = rig.health(NEW).failed();
+        let failed = never(&mut rig, NEW);
         assert!(
             failed.contains("the process that listens there is of no release") && failed.contains("header:X-Release"),
             "{failed}"
@@ -168,7 +178,7 @@ fn several_releases_on_one_port_are_no_answer() {
         rig.instances(&[port]);
         let (old, _new) = (App::start(&old, &first), App::start(&new, &second));
         drop((first, second));
-        let failed = rig.health(NEW).failed();
+        let failed = never(&mut rig, NEW);
         assert!(failed.contains(OLD) && failed.contains(NEW), "{failed}");
         old.stop();
         rig.health(NEW).ok();
@@ -204,7 +214,7 @@ fn all_instances_are_waited_for_at_once_and_one_failure_is_enough() {
         let nobody = listen("127.0.0.1").1;
         rig.instances(&[listener.local_addr().unwrap().port(), nobody]);
         drop(listener);
-        let failed = rig.health(NEW).failed();
+        let failed = never(&mut rig, NEW);
         assert!(failed.starts_with(&format!("instance {nobody} did not")), "{failed}");
     }
 }

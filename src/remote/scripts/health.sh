@@ -47,6 +47,7 @@ check() {
     if [ "$PROOF" = process ]; then
         if [ "$passes" -gt 0 ] && alive "$holders"; then
             passes=$((passes + 1))
+            WHY="passes $passes of $PASSES times"
             return
         fi
         passes=0
@@ -56,6 +57,7 @@ check() {
     fi
     if [ "$RUNNING" = "$RELEASE" ]; then
         passes=$((passes + 1))
+        WHY="passes $passes of $PASSES times"
         wait=$((INTERVAL / 10))
     else
         passes=0
