@@ -44,8 +44,6 @@ impl App {
         }
         Self(child)
     }
-
-    pub fn stop(self) {}
 }
 
 impl Drop for App {
@@ -103,13 +101,7 @@ pub fn serve(listener: &TcpListener, name: &str) {
             let mut promised = None;
             let status = match verb {
                 "say" => number,
-                "first" => {
-                    if ANSWERS.fetch_add(1, SeqCst) < number {
-                        500
-                    } else {
-                        200
-                    }
-                }
+                "first" if ANSWERS.fetch_add(1, SeqCst) < number => 500,
                 "slow" => {
                     std::thread::sleep(Duration::from_millis(number as u64));
                     200

@@ -108,7 +108,7 @@ fn only_what_runs_well_is_confirmed() {
         let (rig, app) = host(&shell);
         let other = Action::Confirm { release: release_of(OLD, COMMIT, "main"), keep: 2 };
         assert!(rig.perform(&other).failed().contains(&format!("runs {NEW}, not {OLD}")));
-        app.stop();
+        drop(app);
         assert!(confirm(&rig).failed().contains("runs no release that can be told"));
         assert!(!rig.root.join(".shipit/confirmed").exists());
     }

@@ -146,7 +146,7 @@ fn an_app_may_name_its_release_itself() {
             rig.health(NEW).ok();
             let failed = never(&mut rig, OLD);
             assert!(failed.contains(&format!("healthy, but runs {NEW}, from")), "{failed}");
-            app.stop();
+            drop(app);
             let _app = App::start(rig.dir.path(), &listener);
             drop(listener);
             let failed = never(&mut rig, NEW);
@@ -180,7 +180,7 @@ fn several_releases_on_one_port_are_no_answer() {
         drop((first, second));
         let failed = never(&mut rig, NEW);
         assert!(failed.contains(OLD) && failed.contains(NEW), "{failed}");
-        old.stop();
+        drop(old);
         rig.health(NEW).ok();
     }
 }

@@ -23,7 +23,7 @@ pub const NEW: &str = "20261120-224512-1a2b3c4d";
 pub const COMMIT: &str = "1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d";
 
 /// A script that takes longer than this hangs.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 /// A shell with the tools around it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -156,7 +156,7 @@ fn an_archive_can_not_write_outside() {
         fs::create_dir(&out).unwrap();
         let (out, work) = (out.display().to_string(), rig.dir.path().display().to_string());
         for (name, make) in [
-            ("up.tar", format!("echo x >up && tar -cPf up.tar --transform 's|up|../../../out/up|' up && rm up")),
+            ("up.tar", "echo x >up && tar -cPf up.tar --transform 's|up|../../../out/up|' up && rm up".to_owned()),
             ("root.tar", format!("echo x >root && tar -cPf root.tar --transform 's|root|{out}/root|' root && rm root")),
             (
                 "link.tar",
