@@ -58,6 +58,8 @@ pub enum Action {
     },
     /// Sends the instances requests of no user.
     Warm {
+        /// The release that they run.
+        release: ReleaseId,
         /// The instances.
         instances: Vec<Instance>,
     },

@@ -1,10 +1,9 @@
 //! A look at a host: the script and what its answer says.
 
 use super::answer::words;
+use super::render::command;
 use super::{LEAST_FREE_KB, Site};
-use crate::model::{
-    Fingerprint, Host, HostFacts, Instance, InstanceFacts, Placeholder, Problem, Reach, Release, Size, Source, Template,
-};
+use crate::model::{Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source};
 use crate::transport::{Output, Script, word};
 
 /// What a look is for.
@@ -33,7 +32,7 @@ pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fing
 
 /// What a host must have for a deploy, beyond what POSIX demands.
 fn tools(source: &Source) -> Vec<&'static str> {
-    let mut tools = vec!["curl", "tar", "awk"];
+    let mut tools = vec!["curl", "tar", "awk", "timeout"];
     match source {
         Source::Git { .. } => tools.push("git"),
         Source::Directory(_) | Source::Archive(_) | Source::Url { .. } => tools.push("sha256sum"),
@@ -52,23 +51,47 @@ fn tools(source: &Source) -> Vec<&'static str> {
     tools
 }
 
-/// The arguments of the recipe's commands that begin with `sudo`, quoted, for `sudo -l` to judge.
+/// What the recipe's commands run by `sudo`, for `sudo -l` to judge: `-u USER` where there is one, `--`, and the command,
+/// quoted.
 fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
     let app = &site.recipe.app;
-    app.instances.iter().filter_map(|instance| sudo_command(site, host, &app.restart, *instance)).collect()
+    let scope = |instance: &Instance| crate::model::Scope { instance: Some(*instance), ..site.scope(host) };
+    app.instances.iter().flat_map(|instance| run_by_sudo(&command(&app.restart, &scope(instance)))).collect()
 }
 
-fn sudo_command(site: &Site<'_>, host: &Host, template: &Template, instance: Instance) -> Option<String> {
-    let scope = crate::model::Scope { instance: Some(instance), ..site.scope(host) };
-    let text = template.render(|placeholder: &Placeholder| word(&scope.value(placeholder)));
-    let first = text.split([';', '|', '&', '\n', '<', '>']).next()?;
-    let words = shlex::split(first)?;
-    let (sudo, rest) = words.split_first()?;
-    if sudo != "sudo" && !sudo.ends_with("/sudo") {
+/// The commands in `text` that are surely run by `sudo`, as far as they can be known without running the rest.
+fn run_by_sudo(text: &str) -> Vec<String> {
+    // A piece that is no list of words is the first half of a quoted text, and what follows is the rest of it.
+    text.split([';', '|', '&', '\n', '<', '>'])
+        .map_while(shlex::split)
+        .filter_map(|words| sudo_arguments(&words))
+        .collect()
+}
+
+fn sudo_arguments(words: &[String]) -> Option<String> {
+    let (sudo, mut rest) = words.split_first()?;
+    // What the shell makes of these is not known here.
+    if !(sudo == "sudo" || sudo.ends_with("/sudo"))
+        || words.iter().any(|one| one.contains(['$', '`', '*', '?', '[', '~']))
+    {
         return None;
     }
-    let command: Vec<String> = rest.iter().skip_while(|one| one.starts_with('-')).map(|one| word(one)).collect();
-    (!command.is_empty()).then(|| command.join(" "))
+    let mut user = String::new();
+    loop {
+        rest = match rest {
+            [dash, after @ ..] if dash == "--" => break rest = after,
+            [flag, name, after @ ..] if matches!(flag.as_str(), "-u" | "--user") => {
+                user = format!("-u {} ", word(name));
+                after
+            }
+            [flag, after @ ..] if matches!(flag.as_str(), "-n" | "--non-interactive" | "-E" | "-H" | "-b") => after,
+            [flag, ..] if flag.starts_with('-') => return None,
+            [variable, after @ ..] if variable.contains('=') => after,
+            _ => break,
+        };
+    }
+    let command: Vec<String> = rest.iter().map(|one| word(one)).collect();
+    (!command.is_empty()).then(|| format!("{user}-- {}", command.join(" ")))
 }
 
 /// Reads the answer of the script.
@@ -123,5 +146,28 @@ impl HostFacts {
         self.instances.sort_by_key(|one| one.instance);
         self.releases.sort_by(|one, other| one.id.cmp(&other.id));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_sudo_surely_runs_is_asked_about() {
+        for (text, asked) in [
+            ("sudo -n systemctl restart app@4040", vec!["-- systemctl restart app@4040"]),
+            ("sudo -n -u app bin/restart 'a b'", vec!["-u app -- bin/restart 'a b'"]),
+            ("sudo -n stop it; sudo -n start it", vec!["-- stop it", "-- start it"]),
+            ("cd x && /usr/bin/sudo LANG=C -- -odd", vec!["-- -odd"]),
+            ("sudo sh -c 'a; sudo b; c'", vec![]),
+            ("sudo -i restart", vec![]),
+            ("sudo -n systemctl restart \"$UNIT\"", vec![]),
+            ("sudo -n rm -f tmp/*", vec![]),
+            ("bin/restart --with sudo", vec![]),
+            ("sudo", vec![]),
+        ] {
+            assert_eq!(run_by_sudo(text), asked, "{text}");
+        }
     }
 }

@@ -59,7 +59,7 @@ impl Site<'_> {
             Action::Task { name, release } => self.task(host, name, release)?,
             Action::Activate { release, instances } => self.activate(host, release.as_ref(), instances),
             Action::Health { release, instances } => self.health(host, release, instances),
-            Action::Warm { instances } => self.warm(host, instances),
+            Action::Warm { release, instances } => self.warm(host, release, instances),
             Action::Confirm { release, keep } => self.confirm(host, release, *keep),
         })
     }

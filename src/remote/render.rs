@@ -1,10 +1,11 @@
 //! The script of each action, with its data.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::{Site, seconds};
 use crate::model::{Host, Instance, Placeholder, Release, ReleaseId, ReleaseProof, Scope, Source, TaskName, Template};
-use crate::transport::{Script, word};
+use crate::transport::{Script, quote, word};
 
 const COMMON: &str = include_str!("scripts/common.sh");
 const PROCESS: &str = include_str!("scripts/process.sh");
@@ -53,9 +54,9 @@ impl Site<'_> {
         };
         let mut values = self.exported(host, Some(release));
         values.extend(task.environment.iter().map(|(name, value)| (name.clone(), value.plain(&scope))));
-        let script = exporting(Script::new(include_str!("scripts/task.sh")), values)
-            .using(COMMON)
-            .with("ROOT", self.root(host))
+        let script = self
+            .base(host, include_str!("scripts/task.sh"))
+            .with("ENVIRONMENT", exports(&values))
             .with("RELEASE", release.as_str())
             .with("NAME", name.as_str())
             .with("DIRECTORY", directory)
@@ -68,7 +69,8 @@ impl Site<'_> {
     pub(super) fn activate(&self, host: &Host, release: Option<&ReleaseId>, instances: &[Instance]) -> Script {
         let script = self.process(host, include_str!("scripts/activate.sh"), release, instances);
         let script = self.commands(script, host, release, instances, &self.recipe.app.restart);
-        exporting(script, self.exported(host, release))
+        script
+            .with("ENVIRONMENT", exports(&self.exported(host, release)))
             .with("RELEASE", release.map(ReleaseId::as_str).unwrap_or_default())
             .with("RESTART_TIMEOUT", seconds(self.recipe.app.restart_timeout))
     }
@@ -81,16 +83,18 @@ impl Site<'_> {
             None => script,
         };
         script
+            .with("ENVIRONMENT", exports(&self.exported(host, Some(release))))
             .with("RELEASE", release.as_str())
             .with("PASSES", health.passes.to_string())
             .with("INTERVAL", health.interval.as_millis().max(10).to_string())
             .with("DEADLINE", seconds(health.deadline))
     }
 
-    pub(super) fn warm(&self, host: &Host, instances: &[Instance]) -> Script {
+    pub(super) fn warm(&self, host: &Host, release: &ReleaseId, instances: &[Instance]) -> Script {
         let warm = &self.recipe.warm;
+        let path = self.release_path(host, release);
         let lines = instances.iter().flat_map(|instance| {
-            let scope = Scope { instance: Some(*instance), ..self.scope(host) };
+            let scope = Scope { instance: Some(*instance), release: Some((release, &path)), ..self.scope(host) };
             warm.urls.iter().map(move |url| format!("{instance}\t-\t{}", url.plain(&scope))).collect::<Vec<_>>()
         });
         Script::new(include_str!("scripts/warm.sh"))
@@ -184,9 +188,10 @@ impl Site<'_> {
     }
 }
 
-/// Lets the commands that `script` runs see `values`.
-fn exporting(script: Script, values: BTreeMap<String, String>) -> Script {
-    values.into_iter().fold(script, |script, (name, value)| script.export(&name, value))
+/// The shell text that lets a command find `values`. The scripts' own variables are another matter: some have the same names.
+fn exports(values: &BTreeMap<String, String>) -> String {
+    let lines: Vec<_> = values.iter().map(|(name, value)| format!("export {name}={}", quote(value))).collect();
+    lines.join("\n")
 }
 
 /// A command of the user's with the values put in, each as one word of the shell.
@@ -202,8 +207,9 @@ fn listening_address(url: &str) -> &str {
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     };
     match host {
-        "localhost" => "127.0.0.1",
-        _ if host.parse::<std::net::IpAddr>().is_ok() => host,
+        "::1" => host,
+        // A name may mean several addresses, and `localhost` often does; 0.0.0.0 is none to listen for.
+        _ if host.parse::<Ipv4Addr>().is_ok_and(|address| !address.is_unspecified()) => host,
         _ => "-",
     }
 }
@@ -216,7 +222,9 @@ mod tests {
     fn the_listener_is_looked_for_where_the_url_points() {
         for (url, address) in [
             ("http://127.0.0.1:4040/up", "127.0.0.1"),
-            ("http://localhost:4040/up", "127.0.0.1"),
+            ("http://localhost:4040/up", "-"),
+            ("http://[fd00::1]:4040/up", "-"),
+            ("http://0.0.0.0:4040/up", "-"),
             ("http://[::1]:4040/up", "::1"),
             ("http://app.internal:4040/up", "-"),
             ("https://10.0.0.1/up", "10.0.0.1"),

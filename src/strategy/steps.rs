@@ -56,8 +56,8 @@ pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance
     let before = input.facts(&host.name).current;
     let mut undo = vec![Action::Activate { release: before.clone(), instances: instances.clone() }];
     if let Some(release) = before {
-        undo.push(Action::Health { release, instances: instances.clone() });
-        undo.extend(warm_action(input, &instances));
+        undo.push(Action::Health { release: release.clone(), instances: instances.clone() });
+        undo.extend(warm_action(input, &release, &instances));
     }
     let count = u32::try_from(instances.len()).unwrap_or(u32::MAX);
     Step {
@@ -91,15 +91,16 @@ pub(super) fn health(input: &PlanInput<'_>, release: &ReleaseId, instances: &[In
 pub(super) fn warm(input: &PlanInput<'_>, instances: &[Instance]) -> Option<Step> {
     let warm = &input.recipe.warm;
     let requests = warm.requests.saturating_mul(u32::try_from(warm.urls.len()).unwrap_or(u32::MAX));
-    warm_action(input, instances).map(|action| Step {
+    warm_action(input, &input.release.id, instances).map(|action| Step {
         action,
         undo: vec![],
         timeout: warm.timeout.saturating_mul(requests) + SLACK,
     })
 }
 
-fn warm_action(input: &PlanInput<'_>, instances: &[Instance]) -> Option<Action> {
-    (!input.recipe.warm.urls.is_empty()).then(|| Action::Warm { instances: instances.to_vec() })
+fn warm_action(input: &PlanInput<'_>, release: &ReleaseId, instances: &[Instance]) -> Option<Action> {
+    let action = || Action::Warm { release: release.clone(), instances: instances.to_vec() };
+    (!input.recipe.warm.urls.is_empty()).then(action)
 }
 
 /// Gives the host traffic; its undo takes it out again, before anything else is undone.

@@ -59,7 +59,7 @@ pub(super) fn framed(script: &Script, nonce: &Nonce, stdin: Stdin) -> String {
     };
     let mut text = String::new();
     // `:` because a function must not be empty. The shell of a command over ssh has no `sbin` in its path. Messages that
-    // we take apart have to be in one language.
+    // we take apart have to be in one language; commands of the user's get the host's own back.
     let _ = write!(
         text,
         "{{\n\
@@ -67,6 +67,8 @@ pub(super) fn framed(script: &Script, nonce: &Nonce, stdin: Stdin) -> String {
          shipit_say() {{ printf '\\n{mark}%s\\n' \"$*\"; }}\n\
          progress() {{ shipit_say progress \"$*\"; }}\n\
          PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n\
+         own_locale() {{ if [ -n \"$shipit_locale\" ]; then LC_ALL=$shipit_locale; else unset LC_ALL; fi; }}\n\
+         shipit_locale=${{LC_ALL-}}\n\
          LC_ALL=C\n\
          export PATH LC_ALL\n\
          shipit_say begin\nshipit_say begin >&2\n\
@@ -130,7 +132,7 @@ mod tests {
         let nonce = Nonce::new();
         let text = framed(&Script::new(body), &nonce, Stdin::Empty);
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]);
+        command.args(&shell[1..]).env("LC_ALL", "C.UTF-8");
         answer_of(command, text.as_bytes(), &nonce, &Progress::unheard())
     }
 
@@ -152,6 +154,7 @@ mod tests {
                 ("cat; read -r line || echo empty", 0, "empty\n", ""),
                 ("cat <<'X'\na 'b' $c\nX", 0, "a 'b' $c\n", ""),
                 ("echo \"$LC_ALL\"; case $PATH in */sbin) echo sbin;; esac", 0, "C\nsbin\n", ""),
+                ("own_locale; printenv LC_ALL || echo none", 0, "C.UTF-8\n", ""),
                 ("return 3", 3, "", ""),
                 ("trap 'echo bye' EXIT; exit 4", 4, "bye\n", ""),
             ] {

@@ -70,7 +70,7 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
         step(Action::Drain, vec![ENABLE], 35),
         step(activate(NEW), vec![activate(OLD), health(OLD)], 90),
         step(health(NEW), vec![], 65),
-        step(Action::Warm { instances: instances.clone() }, vec![], 30),
+        step(Action::Warm { release: id(NEW), instances: instances.clone() }, vec![], 30),
         step(ENABLE, vec![Action::Drain], 30),
         step(Action::Watch, vec![], 10),
     ];

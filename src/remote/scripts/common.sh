@@ -5,6 +5,11 @@
 #   fail TEXT     why it did not work; the script then ends with code 1
 #   help TEXT     what to do about that
 # What commands print goes to standard error, and is shown when something fails.
+#
+# The frame gives it two functions: progress TEXT, and own_locale, which takes the LC_ALL=C of our own commands back.
+
+NL='
+'
 
 # fail WHAT [HELP]: gives up.
 fail() {
@@ -35,19 +40,47 @@ limited() {
     fi
 }
 
-# run_command SECONDS OUTPUT COMMAND: runs a command of the user's. Its output goes to a file, not to ours: a daemon that
-# it leaves behind would hold our output open, and the session would wait for it.
+# run_command SECONDS NAME: runs COMMAND, which is the user's, after ENVIRONMENT, which exports what it is to find.
+# Sets CODE, and LATE if it had to be stopped.
+#
+# Both reach it by files: arguments are for everyone on the host to read. Its output goes to a file, not to ours: a
+# daemon that it leaves behind would hold our output open, and the session would wait for it; nor may it inherit our lock.
 run_command() {
-    limited "$1" sh -c "$3" </dev/null >"$2" 2>&1
+    printf '%s\n' "$ENVIRONMENT" >"$SCRATCH/$2.env"
+    printf '%s\n' "$COMMAND" >"$SCRATCH/$2.sh"
+    now
+    begin=$NOW
+    (
+        own_locale
+        # shellcheck disable=SC2016 # for the other shell
+        limited "$1" sh -c '. "$1"; exec sh "$2"' sh "$SCRATCH/$2.env" "$SCRATCH/$2.sh"
+    ) </dev/null >"$SCRATCH/$2.out" 2>&1 9>&-
+    CODE=$?
+    now
+    LATE=''
+    # Not every timeout says 124.
+    [ "$CODE" = 0 ] || [ "$((NOW - begin))" -lt "$(($1 * 100))" ] || LATE=yes
 }
 
-# show_output FILE: the end of what a command printed, for people.
+# show_output NAME: the end of what a command printed, for people.
 show_output() {
-    tail -n 40 "$1" >&2
+    tail -n 40 "$SCRATCH/$1.out" >&2
 }
 
 # scratch: sets SCRATCH to a directory of our own, which is gone at the end.
 scratch() {
     SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/shipit.XXXXXX") || fail "no temporary directory can be made in ${TMPDIR:-/tmp}"
     trap 'rm -rf "$SCRATCH"' EXIT
+}
+
+# alone NAME SECONDS: waits until no other script is in NAME, as one may be whose line to us broke. Where the host has
+# flock(1); the lock is file descriptor 9 and ends with the script.
+alone() {
+    command -v flock >/dev/null 2>&1 || return 0
+    lock=$ROOT/.shipit/$1.lock
+    [ -w "$lock" ] || { mkdir -p "$ROOT/.shipit" && touch "$lock"; } || fail "$lock can't be written"
+    exec 9>>"$lock"
+    ! flock -n 9 || return 0
+    progress "waiting for an earlier $1"
+    limited "$2" flock 9 || fail "an earlier $1 still runs on this host" "wait for its end, or see what hangs: fuser $lock"
 }

@@ -1,13 +1,12 @@
 # Reads back that the host runs the release, notes that it was confirmed, and removes old releases.
 #
-# Data: ROOT RELEASE INSTANCES KEEP DIGEST, and those of process.sh
+# Data: ROOT RELEASE KEEP DIGEST, and those of process.sh
 
 check() {
     ask "$URL"
     identify
     [ "$RUNNING" = "$RELEASE" ] || fail "instance $PORT runs ${RUNNING:-no release that can be told}, not $RELEASE"
     passed || fail "instance $PORT is not healthy any more: $WHY"
-    printf '%s\n' "$RUNNING" >"$SCRATCH/$PORT.running"
 }
 
 note_confirmed() {
@@ -15,36 +14,47 @@ note_confirmed() {
         printf '%s\n' "$RELEASE" >>"$ROOT/.shipit/confirmed" || fail "$ROOT/.shipit/confirmed can't be written"
 }
 
-# What stays: what current names, what runs, the release that was confirmed before this one, and the newest KEEP. Newest
-# by id: an id is a time, and file dates are whatever an archive says.
+# What stays: the newest KEEP, what current names, what runs, and the release that was confirmed before this one. Newest by
+# id: an id is a time, and file dates are whatever an archive says.
 prune() {
-    keep=$(
-        readlink "$ROOT/current" | sed 's|.*/||'
-        release_processes env | cut -d ' ' -f 2
-        tail -n 2 "$ROOT/.shipit/confirmed"
-        ls_releases | sort -r | head -n "$KEEP"
-    )
-    removed=0
-    for id in $(ls_releases); do
-        printf '%s\n' "$keep" | grep -qx "$id" && continue
-        mv "$ROOT/releases/$id" "$ROOT/releases/.trash-$id" && removed=$((removed + 1))
+    set --
+    for seal in "$ROOT"/releases/*/.shipit-release; do
+        id=${seal%/.shipit-release}
+        id=${id##*/}
+        case $id in
+            *[!0-9a-f-]*) ;;
+            *) [ ! -f "$seal" ] || set -- "$@" "$id" ;;
+        esac
     done
-    rm -rf "$ROOT"/releases/.trash-*
-    find "$ROOT/releases" -maxdepth 1 -name '.staging-*' -mmin +1440 -exec rm -rf {} +
-    [ ! -d "$ROOT/.shipit/cache" ] || find "$ROOT/.shipit/cache" -type f ! -name "${DIGEST:-none}" -mmin +60 -exec rm -f {} +
-    [ ! -d "$ROOT/.shipit/once" ] || find "$ROOT/.shipit/once" -type f -mtime +90 -exec rm -f {} +
+    removed=0
+    if [ $# -gt "$KEEP" ]; then
+        [ -n "$PROCESSES" ] || find_processes
+        keep=" $(readlink "$ROOT/current") $(tail -n 2 "$ROOT/.shipit/confirmed" | tr '\n' ' ') $PROCESSES"
+        while [ $# -gt "$KEEP" ]; do
+            case $keep in
+                *[\ /:]"$1 "*) ;;
+                *) mv "$ROOT/releases/$1" "$ROOT/releases/.trash-$1" && removed=$((removed + 1)) ;;
+            esac
+            shift
+        done
+    fi
     [ "$removed" = 0 ] || printf 'said %s old releases removed\n' "$removed"
 }
 
-ls_releases() {
-    for seal in "$ROOT"/releases/*/.shipit-release; do
-        [ -f "$seal" ] || continue
-        release=${seal%/.shipit-release}
-        printf '%s\n' "${release##*/}"
+# Takes away what is of no use any more: pruned releases, what a crash left half made, archives of other releases.
+sweep() {
+    set -- "$ROOT/releases"
+    for dir in cache once; do
+        [ ! -d "$ROOT/.shipit/$dir" ] || set -- "$@" "$ROOT/.shipit/$dir"
     done
+    find "$@" -mindepth 1 -maxdepth 1 \( \
+        -path '*/releases/.trash-*' -o -path '*/releases/.staging-*' -mmin +1440 -o \
+        -path '*/.shipit/cache/*' ! -name "${DIGEST:-none}" -mmin +60 -o \
+        -path '*/.shipit/once/*' -mtime +90 \) -exec rm -rf {} +
 }
 
-scratch
+PROCESSES=''
+[ "$PROOF" != process ] || survey
 each_instance check || exit 1
 note_confirmed
-prune 2>/dev/null || printf 'said old releases could not all be removed\n'
+{ prune && sweep; } 2>/dev/null || printf 'said old releases could not all be removed\n'

@@ -1,13 +1,16 @@
 # Waits until each instance is healthy: so many passes in a row, from one process, which is of the release.
 #
-# Data: ROOT RELEASE INSTANCES PASSES INTERVAL HEALTH_TIMEOUT DEADLINE (seconds) LOGS, and those of process.sh
+# Data: ROOT RELEASE INSTANCES PASSES INTERVAL (milliseconds) DEADLINE (seconds) ENVIRONMENT COMMAND_PORT (prints the log), and
+# those of process.sh
 
 # The first waits are short, because most of a fast app's boot would be waiting; they grow to the recipe's interval.
 FIRST_WAIT=5
 
 wait_for_health() {
+    # The surveys of this instance are its own.
+    INSTANCES=$PORT$TAB$ADDRESS
     now
-    begin=$NOW
+    first=$NOW
     end=$((NOW + DEADLINE * 100))
     wait=$FIRST_WAIT
     tries=0
@@ -15,8 +18,7 @@ wait_for_health() {
     holders=''
     while :; do
         tries=$((tries + 1))
-        ask "$URL"
-        judge
+        check
         [ "$passes" -lt "$PASSES" ] || break
         now
         [ "$NOW" -lt "$end" ] || gave_up
@@ -24,23 +26,38 @@ wait_for_health() {
         pause
     done
     now
-    printf 'healthy %s %s\n' "$PORT" "$((NOW - begin))"
+    printf 'healthy %s %s\n' "$PORT" "$((NOW - first))"
 }
 
-# Counts the answer, if it is a pass from the process that gave the passes before.
-judge() {
+# One request. It counts if it is a pass from the process that gave the passes before, or from one of the release.
+check() {
+    if [ "$PROOF" = process ] && [ "$passes" = 0 ]; then
+        find_sockets
+        # While nothing listens there is nobody to ask, and that is most of a slow app's boot.
+        if [ -z "$SOCKETS" ]; then
+            WHY="nothing listens on port $PORT"
+            return
+        fi
+    fi
+    ask "$URL"
     if ! passed; then
         passes=0
         return
     fi
-    if [ "$passes" -gt 0 ] && alive "$holders"; then
-        passes=$((passes + 1))
-        return
-    fi
-    identify
-    if [ "$RUNNING" = "$RELEASE" ]; then
+    if [ "$PROOF" = process ]; then
+        if [ "$passes" -gt 0 ] && alive "$holders"; then
+            passes=$((passes + 1))
+            WHY="passes $passes of $PASSES times"
+            return
+        fi
+        passes=0
+        survey
+        identify
         holders=$HOLDERS
-        passes=1
+    fi
+    if [ "$RUNNING" = "$RELEASE" ]; then
+        passes=$((passes + 1))
+        WHY="passes $passes of $PASSES times"
         wait=$((INTERVAL / 10))
     else
         passes=0
@@ -49,15 +66,19 @@ judge() {
 }
 
 pause() {
-    nap "$((wait / 100)).$(printf %02d $((wait % 100)))"
+    fraction=$((wait % 100))
+    [ "$fraction" -ge 10 ] || fraction=0$fraction
+    nap "$((wait / 100)).$fraction"
     [ "$passes" -gt 0 ] || wait=$((wait * 3 / 2))
     [ "$wait" -le "$((INTERVAL / 10))" ] || wait=$((INTERVAL / 10))
 }
 
 gave_up() {
     if [ -n "$COMMAND" ]; then
-        run_command 10 "$SCRATCH/$PORT.log" "$COMMAND"
-        show_output "$SCRATCH/$PORT.log"
+        scratch
+        ENVIRONMENT="$ENVIRONMENT${NL}export SHIPIT_PORT=$PORT"
+        run_command 10 log
+        show_output log
     fi
     case $WHY in
         *'no release that can be told'*)
@@ -66,6 +87,5 @@ gave_up() {
     fail "instance $PORT did not get healthy in ${DEADLINE}s: $WHY, from $URL, $tries tries"
 }
 
-HOLDERS='' RUNNING='' SEEN=''
-scratch
+SEEN='' RUNNING=''
 each_instance wait_for_health

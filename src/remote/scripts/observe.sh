@@ -1,6 +1,6 @@
 # Looks at a host: what is on it, what runs, and what stands in the way of a deploy. Changes nothing.
 #
-# Data: ROOT INSTANCES PROOF HEADER HEALTH_TIMEOUT DIGEST LINKED_FILES SUDO NEED_KB PURPOSE
+# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE, and those of process.sh
 # Answers, besides the common ones:
 #   current ID | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | cached | problem WHAT<tab>HELP
 
@@ -32,7 +32,11 @@ look_at_instance() {
     identify
     healthy=no
     ! passed || healthy=yes
-    printf 'instance %s %s %s\n' "$PORT" "$(printf '%s' "${RUNNING:--}" | tr ' ' ,)" "$healthy"
+    # More than one release on a port goes as one word.
+    # shellcheck disable=SC2086
+    set -- ${RUNNING:--}
+    IFS=,
+    printf 'instance %s %s %s\n' "$PORT" "$*" "$healthy"
 }
 
 # The nearest directory that is there: where ROOT would be made.
@@ -46,20 +50,19 @@ look_at_disk() {
         problem "$place can't be written by $(id -un)" "create $ROOT and give it to $(id -un)"
         return
     fi
-    for part in releases shared .shipit; do
+    for part in releases shared .shipit repo; do
         [ ! -e "$ROOT/$part" ] || [ -w "$ROOT/$part" ] || problem "$ROOT/$part can't be written by $(id -un)" "give it to $(id -un)"
     done
-    free=$(df -Pk "$place" | awk 'END { print $4 }')
-    if [ "${free:-0}" -lt "$NEED_KB" ]; then
+    # Blocks, their size and inodes that are free, and all inodes: some file systems count none.
+    # shellcheck disable=SC2046 # four numbers
+    set -- $(stat -f -c '%a %S %d %c' "$place" 2>/dev/null)
+    [ $# = 4 ] || return 0
+    free=$(($1 * $2 / 1024))
+    [ "$free" -ge "$NEED_KB" ] ||
         problem "$((free / 1024)) MB free on the disk of $place, and the release needs $((NEED_KB / 1024 + 1)) MB" \
             "free some space there, or lower \`keep\` in the recipe"
-    fi
-    inodes=$(df -Pi "$place" 2>/dev/null | awk 'END { print $4 }')
-    case $inodes in
-        '' | - | *[!0-9]*) ;;
-        *) [ "$inodes" -ge "$NEED_INODES" ] || [ "$inodes" -eq 0 ] ||
-            problem "$inodes inodes free on the disk of $place, and the release needs $NEED_INODES" "remove files there" ;;
-    esac
+    [ "$3" -ge "$NEED_INODES" ] || [ "$4" = 0 ] ||
+        problem "$3 inodes free on the disk of $place, and the release needs $NEED_INODES" "remove files there"
 }
 
 look_at_links() {
@@ -73,12 +76,19 @@ END
 
 look_at_tools() {
     for tool in $TOOLS; do
-        command -v "$tool" >/dev/null 2>&1 || problem "$tool is not installed" "install it (on Debian: apt-get install ${tool%sum})"
+        command -v "$tool" >/dev/null 2>&1 && continue
+        case $tool in
+            awk) package=mawk ;;
+            sha256sum | timeout) package=coreutils ;;
+            xz) package=xz-utils ;;
+            *) package=$tool ;;
+        esac
+        problem "$tool is not installed" "install it (on Debian: apt-get install $package)"
     done
 }
 
 # Whether the commands that begin with sudo may be run without a password; sudo itself is asked. The words of a command
-# come quoted.
+# come quoted, after sudo's own options.
 look_at_sudo() {
     while read -r command; do
         [ -n "$command" ] || continue
@@ -86,15 +96,16 @@ look_at_sudo() {
             problem "the recipe uses sudo, which is not installed" "install sudo, or restart the app without it"
             return
         }
-        eval "sudo -n -l -- $command" >/dev/null 2>&1 ||
-            problem "$(id -un) may not run \`sudo -n $command\` without a password" \
-                "allow it in sudoers: $(id -un) ALL=(root) NOPASSWD: $command"
+        user=${command#-u }
+        [ "$user" != "$command" ] && user=${user%% *} || user=root
+        eval "sudo -n -l $command" >/dev/null 2>&1 ||
+            problem "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
+                "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: ${command#*-- }"
     done <<END
 $SUDO
 END
 }
 
-scratch
 look_at_current
 look_at_releases
 [ -z "$DIGEST" ] || [ ! -f "$ROOT/.shipit/cache/$DIGEST" ] || printf 'cached\n'
@@ -104,4 +115,5 @@ if [ "$PURPOSE" = deploy ]; then
     look_at_tools
     look_at_sudo
 fi
+[ "$PROOF" != process ] || survey
 each_instance look_at_instance

@@ -1,122 +1,208 @@
 # Which release runs: answered by the processes, not by the symlink.
+#
+# Data: ROOT INSTANCES (PORT ADDRESS URL, split by tabs) PROOF HEADER HEALTH_TIMEOUT (seconds)
 
-# listening PORT ADDRESS: the inodes of the sockets that listen there. Without an address, any will do.
+TAB='	'
+
+# survey: sets LISTENERS to the processes of releases that listen on the ports of INSTANCES, as lines of
+# `PORT PID.START RELEASE`. One survey serves all instances: a walk through /proc costs the same for all ports as for one.
+survey() {
+    LISTENERS='' PROCESSES=''
+    find_sockets
+    [ -n "$SOCKETS" ] || return 0
+    find_listeners
+    # Processes of other users are hidden from us, but perhaps not from sudo. Root sees all.
+    if unexplained && [ ! -r /proc/1/environ ] && command -v sudo >/dev/null 2>&1; then
+        find_listeners sudo -n
+    fi
+}
+
+# find_sockets: sets SOCKETS to the sockets that listen where INSTANCES say, words of `PORT:INODE`.
 # The format is proc(5)'s: addresses in hexadecimal, each 32-bit group in the host's byte order, and 0A for LISTEN.
-listening() {
-    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$1" -v address="$2" '
+find_sockets() {
+    wanted=''
+    while IFS=$TAB read -r port address _; do
+        wanted="$wanted $port=$address"
+    done <<END
+$INSTANCES
+END
+    tables=/proc/net/tcp
+    [ ! -r /proc/net/tcp6 ] || tables="$tables /proc/net/tcp6"
+    # shellcheck disable=SC2086 # one or two words
+    SOCKETS=$(awk -v wanted="$wanted" '
         BEGIN {
-            wanted = sprintf("%04X", port)
-            if (split(address, part, ".") == 4)
-                hex = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1])
-            none4 = "00000000"
-            none6 = none4 none4 none4 none4
+            zero = "00000000"
+            any6 = zero zero zero zero
+            count = split(wanted, pair, " ")
+            for (n = 1; n <= count; n++) {
+                split(pair[n], want, "=")
+                port = sprintf("%04X", want[1])
+                name[port] = want[1]
+                if (want[2] == "::1")
+                    addresses[port] = " " any6 " " zero zero zero "01000000 "
+                else if (split(want[2], part, ".") == 4) {
+                    hex = sprintf("%02X%02X%02X%02X", part[4], part[3], part[2], part[1])
+                    addresses[port] = " " zero " " any6 " " hex " " zero zero "FFFF0000" hex " "
+                }
+            }
         }
         $4 == "0A" {
             split($2, at, ":")
-            if (at[2] != wanted) next
-            if (address == "" || at[1] == none4 || at[1] == none6 || at[1] == hex ||
-                at[1] == none4 none4 "FFFF0000" hex || (address == "::1" && at[1] == none4 none4 none4 "01000000"))
-                print $10
-        }'
+            if (at[2] in name && (!(at[2] in addresses) || index(addresses[at[2]], " " at[1] " ")))
+                printf "%s:%s ", name[at[2]], $10
+        }' $tables)
 }
 
-# links COMMAND…: pid and release of each process that works in, or is an executable of, a release below $ROOT.
-release_processes() {
-    releases=$(cd "$ROOT/releases" 2>/dev/null && pwd -P) || return 0
-    "$@" ls -ln /proc/[0-9]*/cwd /proc/[0-9]*/exe 2>/dev/null | awk -v releases="$releases/" '
-        {
-            arrow = index($0, " -> ")
-            if (!arrow) next
-            target = substr($0, arrow + 4)
-            if (index(target, releases) != 1) next
-            id = substr(target, length(releases) + 1)
-            sub(/ \(deleted\)$/, "", id)
-            sub(/\/.*/, "", id)
-            match($0, /\/proc\/[0-9]+\//)
-            print substr($0, RSTART + 6, RLENGTH - 7), id
-        }' | sort -u
+# find_processes COMMAND…: sets PROCESSES to the processes whose executable is, or that work, in a release below ROOT,
+# words of `PID:RELEASE`.
+find_processes() {
+    PROCESSES=$(
+        releases=$(cd "$ROOT/releases" 2>/dev/null && pwd -P) && cd /proc &&
+            "$@" ls -ln [0-9]*/cwd [0-9]*/exe 2>/dev/null | awk -v releases="$releases/" '
+            {
+                arrow = index($0, " -> ")
+                if (!arrow) next
+                target = substr($0, arrow + 4)
+                if (index(target, releases) != 1) next
+                id = substr(target, length(releases) + 1)
+                sub(/ \(deleted\)$/, "", id)
+                sub(/\/.*/, "", id)
+                if (id ~ / / || !match($0, /[0-9]+\/(cwd|exe) -> /)) next
+                split(substr($0, RSTART), path, /[\/ ]/)
+                if (path[2] == "exe") exe[path[1]] = id
+                else if (!(path[1] in exe)) cwd[path[1]] = id
+            }
+            END {
+                for (pid in cwd) if (!(pid in exe)) printf "%s:%s ", pid, cwd[pid]
+                for (pid in exe) printf "%s:%s ", pid, exe[pid]
+            }'
+    )
 }
 
-# holds PID INODES COMMAND…: whether the process has one of the sockets open.
-holds() {
-    pid=$1
-    inodes=$2
-    shift 2
-    held=$("$@" ls -ln "/proc/$pid/fd" 2>/dev/null) || return 1
-    for inode in $inodes; do
-        case $held in
-            *"socket:[$inode]"*) return 0 ;;
+# find_listeners COMMAND…: sets LISTENERS to those of the processes that have one of SOCKETS open.
+find_listeners() {
+    find_processes "$@"
+    [ -n "$PROCESSES" ] || return 0
+    # With a file besides the directories, ls says which of them it is in, even for one.
+    set -- "$@" ls -ln /dev/null
+    for process in $PROCESSES; do
+        set -- "$@" "/proc/${process%%:*}/fd"
+    done
+    found=$("$@" 2>/dev/null | awk -v sockets="$SOCKETS" -v processes="$PROCESSES" '
+        BEGIN {
+            count = split(sockets, words, " ")
+            for (n = 1; n <= count; n++) {
+                split(words[n], pair, ":")
+                port["socket:[" pair[2] "]"] = pair[1]
+            }
+            count = split(processes, words, " ")
+            for (n = 1; n <= count; n++) {
+                split(words[n], pair, ":")
+                release[pair[1]] = pair[2]
+            }
+        }
+        /^\/proc\// { split($0, path, "/") }
+        $NF in port && !seen[port[$NF] " " path[3]]++ { print port[$NF], path[3], release[path[3]] }')
+    LISTENERS=''
+    while read -r port pid id; do
+        ! started "$pid" || LISTENERS="$LISTENERS$port $pid.$STARTED $id$NL"
+    done <<END
+$found
+END
+}
+
+# unexplained: whether a socket is not known to be of a process of a release.
+unexplained() {
+    for socket in $SOCKETS; do
+        case $NL$LISTENERS in
+            *"$NL${socket%:*} "*) ;;
+            *) return 0 ;;
         esac
     done
     return 1
 }
 
-# started PID: when the process started, in clock ticks since boot; field 22 of proc(5)'s stat, counted after the name.
+# started PID: sets STARTED to when the process started, in clock ticks since boot: field 22 of proc(5)'s stat, counted
+# after the name, in which there may be anything.
 started() {
-    read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+    stat='' line=''
+    while IFS= read -r line; do
+        stat=$stat$line
+    done 2>/dev/null <"/proc/$1/stat" || return 1
+    [ -n "$stat" ] || return 1
     # shellcheck disable=SC2086 # split into fields on purpose
     set -- ${stat##*) }
-    printf '%s' "${20}"
+    STARTED=${20}
 }
 
-# running PORT ADDRESS: sets RUNNING to the releases of the processes that listen there (one word each), HOLDERS to these
-# processes as PID.START, and SEEN to why there is none.
-running() {
-    RUNNING='' HOLDERS='' SEEN=''
-    inodes=$(listening "$1" "$2")
-    if [ -z "$inodes" ]; then
-        SEEN='nothing listens there'
-        return 0
-    fi
-    # Processes of other users are hidden from us, but perhaps not from sudo.
-    for way in env 'sudo -n'; do
-        # shellcheck disable=SC2086 # two words on purpose
-        found=$(release_processes $way)
-        while read -r pid id; do
-            [ -n "$pid" ] || continue
-            # shellcheck disable=SC2086
-            holds "$pid" "$inodes" $way || continue
-            HOLDERS="$HOLDERS $pid.$(started "$pid")"
-            case " $RUNNING " in
-                *" $id "*) ;;
-                *) RUNNING="${RUNNING:+$RUNNING }$id" ;;
-            esac
-        done <<END
-$found
-END
-        [ -z "$RUNNING" ] || return 0
-        command -v sudo >/dev/null 2>&1 || break
-    done
-    SEEN='the process that listens there is of no release, or may not be looked at'
-}
-
-# alive HOLDERS: whether all these processes are still the same ones.
+# alive HOLDERS: whether all these processes, of which there must be one, are still the same ones.
 alive() {
+    [ -n "$1" ] || return 1
     for one in $1; do
-        [ "$(started "${one%.*}")" = "${one#*.}" ] || return 1
+        started "${one%.*}" && [ "$STARTED" = "${one#*.}" ] || return 1
     done
 }
 
-# ask URL: one request to a health page. Sets STATUS (000 without an answer), WHY, and, where the recipe takes the answer's
-# word for it, RUNNING.
-ask() {
-    : >"$SCRATCH/$PORT.head"
-    : >"$SCRATCH/$PORT.body"
-    STATUS=$(curl -sS --noproxy '*' --max-time "$HEALTH_TIMEOUT" -o "$SCRATCH/$PORT.body" -D "$SCRATCH/$PORT.head" \
-        -w '%{http_code}' -- "$1" 2>"$SCRATCH/$PORT.why")
-    case $STATUS in
-        000 | '') STATUS=000 WHY=$(sed -n '1s/^curl: ([0-9]*) //p' "$SCRATCH/$PORT.why") ;;
-        *) WHY="HTTP $STATUS" ;;
-    esac
-    case $PROOF in
-        header) RUNNING=$(tr -d '\r' <"$SCRATCH/$PORT.head" | find_release "$HEADER") ;;
-        body) RUNNING=$(find_release '' <"$SCRATCH/$PORT.body") ;;
+# identify: for the instance PORT sets RUNNING to the releases of its processes (one word each), HOLDERS to these processes
+# as PID.START, and SEEN to why there is none. After survey, or, where the recipe takes the app's word for it, after ask.
+identify() {
+    [ "$PROOF" = process ] || return 0
+    RUNNING='' HOLDERS='' SEEN=''
+    while read -r port holder id; do
+        [ "$port" = "$PORT" ] || continue
+        HOLDERS="$HOLDERS $holder"
+        case " $RUNNING " in
+            *" $id "*) ;;
+            *) RUNNING="${RUNNING:+$RUNNING }$id" ;;
+        esac
+    done <<END
+$LISTENERS
+END
+    [ -z "$RUNNING" ] || return 0
+    case " $SOCKETS" in
+        *" $PORT:"*) SEEN='the process that listens there is of no release, or may not be looked at' ;;
+        *) SEEN='nothing listens there' ;;
     esac
 }
 
-# find_release HEADER: the first release id in a header of that name, or anywhere without a name.
+# ask URL: one request to a health page. Sets STATUS (000 without a whole answer), WHY, and, where the recipe takes the
+# app's word for it, RUNNING.
+ask() {
+    set -- -w '\n%{http_code}' -- "$1"
+    case $PROOF in
+        header) set -- -D - -o /dev/null "$@" ;;
+        process) set -- -o /dev/null "$@" ;;
+    esac
+    # Nothing of the user's .curlrc, and a `[` in the address is one.
+    answer=$(curl -q -g -sS --noproxy '*' --max-time "$HEALTH_TIMEOUT" "$@" 2>&1) || answer="$answer$NL"
+    STATUS=${answer##*"$NL"}
+    if [ -z "$STATUS" ]; then
+        STATUS=000
+        complaint "$answer"
+    else
+        WHY="HTTP $STATUS"
+    fi
+    case $PROOF in
+        header) find_release "$HEADER" ;;
+        body) find_release '' ;;
+    esac
+}
+
+# complaint OUTPUT: sets WHY to what curl complained of last.
+complaint() {
+    case $1 in
+        *'curl: ('*)
+            WHY=${1##*curl: (}
+            WHY=${WHY#*) }
+            ;;
+        *) WHY=${1:-no answer} ;;
+    esac
+    WHY=${WHY%%"$NL"*}
+}
+
+# find_release HEADER: sets RUNNING to the first release id in a header of the answer, or anywhere without a name.
 find_release() {
-    awk -v header="$1" '
+    RUNNING=$(awk -v header="$1" '
         header == "" || tolower(substr($0, 1, length(header) + 1)) == tolower(header ":") {
             # Written out, because not every awk knows {8}.
             d = "[0-9][0-9]"
@@ -124,12 +210,10 @@ find_release() {
                 print substr($0, RSTART, RLENGTH)
                 exit
             }
-        }'
-}
-
-# identify: sets RUNNING for the instance PORT at ADDRESS, by the proof that the recipe names. After ask.
-identify() {
-    [ "$PROOF" != process ] || running "$PORT" "$ADDRESS"
+        }' <<END
+$answer
+END
+    )
 }
 
 # passed: whether the last answer was a pass.
@@ -140,20 +224,17 @@ passed() {
     return 1
 }
 
-# each_instance FUNCTION: runs the function for each line of INSTANCES (PORT ADDRESS URL, split by tabs), all at once, with the
+# each_instance FUNCTION: runs the function for each line of INSTANCES, all at once, with the
 # instance's COMMAND_PORT, if there is one, as COMMAND. Fails if one of them failed.
 each_instance() {
-    function=$1
-    tab=$(printf '\t')
     pids=''
     # A here-document, not a pipe: the children must be ours to wait for.
-    while IFS=$tab read -r PORT ADDRESS URL; do
+    while IFS=$TAB read -r PORT ADDRESS URL; do
         [ -n "$PORT" ] || continue
         eval "COMMAND=\${COMMAND_$PORT-}"
-        [ "$ADDRESS" != - ] || ADDRESS=''
         (
             trap - EXIT
-            "$function"
+            "$1"
         ) &
         pids="$pids $!"
     done <<END

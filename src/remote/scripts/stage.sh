@@ -3,44 +3,67 @@
 # Data: ROOT RELEASE FINGERPRINT ORIGIN KIND FORMAT URL COMMIT LINKED_DIRS LINKED_FILES
 
 release=$ROOT/releases/$RELEASE
-staging=$ROOT/releases/.staging-$RELEASE
+staging=$ROOT/releases/.staging-$RELEASE.$$
 cache=$ROOT/.shipit/cache
+archive=$cache/$FINGERPRINT
 
 # try WHAT COMMAND…: fails with what could not be done if the command fails.
 try() {
     what=$1
     shift
-    "$@" >&2 || give_up "$what"
+    # A command that goes on in the background, as git's may, must not keep our lock.
+    "$@" >&2 9>&- || give_up "$what"
 }
 
 # give_up WHAT [HELP]: leaves nothing half made behind. On a full disk that is also what frees it.
 give_up() {
     why=''
-    free=$(df -Pk "$ROOT" | awk 'END { print $4 }')
-    [ "${free:-1}" -gt 64 ] || why=": the disk of $ROOT is full"
-    rm -rf "$staging" "$cache"/.part.*
+    ! disk_is_full || why=": the disk of $ROOT is full"
+    rm -rf "$staging" "$staging.failed" "$cache"/.part.*
     fail "$1$why" "${2-}"
 }
 
+disk_is_full() {
+    # Blocks, their size and inodes that are free, and all inodes: some file systems count none.
+    free=$(stat -f -c '%a %S %d %c' "$ROOT") || return 1
+    # shellcheck disable=SC2086 # four numbers
+    set -- $free
+    [ "$(($1 * $2))" -lt 65536 ] || { [ "$3" = 0 ] && [ "$4" != 0 ]; }
+}
+
 fetch_url() {
-    [ ! -f "$cache/$FINGERPRINT" ] || return 0
+    [ ! -f "$archive" ] || return 0
     part=$cache/.part.$FINGERPRINT.$$
-    curl -fsSL --proto '=http,https' --retry 2 -o "$part" -- "$URL" >&2 || give_up "the archive could not be fetched"
+    # The address goes by standard input: it may hold a signature, and arguments are for everyone on the host to read.
+    printf 'url = "%s"\n' "$(printf '%s' "$URL" | sed 's/[\\"]/\\&/g')" |
+        curl -gfsSL --proto '=http,https' --retry 2 --connect-timeout 20 --speed-limit 1 --speed-time 60 -o "$part" -K - >&2 ||
+        give_up "the archive could not be fetched"
     sum=$(sha256sum <"$part")
     [ "${sum%% *}" = "$FINGERPRINT" ] ||
         give_up "the archive has the sha256 ${sum%% *}, and the recipe says $FINGERPRINT" "someone changed the archive, or the recipe is of another one"
-    try 'the archive could not be kept' mv -f "$part" "$cache/$FINGERPRINT"
+    try 'the archive could not be kept' mv -f "$part" "$archive"
 }
 
 unpack_archive() {
+    [ -f "$archive" ] || give_up "the archive $archive is not there" "deploy again: it is sent again"
     case $FORMAT in
-        tar) how=--no-same-owner ;;
+        tar) how=-o ;;
         gz) how=-z ;;
         bz2) how=-j ;;
         xz) how=-J ;;
         zst) how=--zstd ;;
     esac
-    try 'the archive could not be unpacked' tar -x "$how" --no-same-owner -f "$cache/$FINGERPRINT" -C "$staging"
+    tar -x "$how" -o -f "$archive" -C "$staging" >&2 || archive_is_bad
+}
+
+# A power cut can damage the kept archive, and then the next deploy must get another one.
+archive_is_bad() {
+    sum=$(sha256sum <"$archive")
+    [ "${sum%% *}" = "$FINGERPRINT" ] || {
+        rm -f "$archive"
+        give_up 'the archive was damaged on the disk, and is removed' "deploy again: it comes anew"
+    }
+    give_up 'the archive could not be unpacked'
 }
 
 # A mirror of the repository stays on the host, so only what is new is fetched. It never asks for a password.
@@ -52,28 +75,48 @@ fetch_git() {
         try 'the repository could not be cloned' git clone --quiet --mirror -- "$URL" "$ROOT/.shipit/repo.part"
         try 'the repository could not be kept' mv "$ROOT/.shipit/repo.part" "$ROOT/repo"
     fi
-    if ! git -C "$ROOT/repo" cat-file -e "$COMMIT^{commit}" 2>/dev/null; then
+    has_commit || {
         progress "fetching"
-        try 'the repository has another address now, which could not be set' git -C "$ROOT/repo" remote set-url origin "$URL"
-        try 'the repository could not be fetched' git -C "$ROOT/repo" fetch --quiet --prune origin
-    fi
-    git -C "$ROOT/repo" cat-file -e "$COMMIT^{commit}" 2>/dev/null ||
+        # What a killed git left: no other one of ours is at work here.
+        find "$ROOT/repo" -name '*.lock' -type f -exec rm -f {} +
+        try 'the address of the repository could not be set' git -C "$ROOT/repo" config remote.origin.url "$URL"
+        try 'the repository could not be fetched' git -C "$ROOT/repo" -c gc.autoDetach=false fetch --quiet --prune origin
+    }
+    # No branch or tag leads there any more, but most servers give it by its name.
+    has_commit || git -C "$ROOT/repo" fetch --quiet origin "$COMMIT" >&2 9>&-
+    has_commit ||
         give_up "the repository does not have commit $COMMIT" "push it, or see whether the hosts fetch from the same place as you do"
 }
 
+has_commit() {
+    git -C "$ROOT/repo" cat-file -e "$COMMIT^{commit}" 2>/dev/null
+}
+
 unpack_git() {
-    try 'the commit could not be written out' git -C "$ROOT/repo" archive --format=tar -o "$ROOT/.shipit/part.$RELEASE.tar" "$COMMIT"
-    tar -x -f "$ROOT/.shipit/part.$RELEASE.tar" -C "$staging" >&2
-    code=$?
-    rm -f "$ROOT/.shipit/part.$RELEASE.tar"
-    [ "$code" = 0 ] || give_up 'the commit could not be unpacked'
-    printf '%s\n' "$COMMIT" >"$staging/REVISION"
+    # A pipe has its last command's result only.
+    { git -C "$ROOT/repo" archive --format=tar "$COMMIT" || : >"$staging.failed"; } | tar -x -o -f - -C "$staging" >&2 ||
+        give_up 'the commit could not be unpacked'
+    [ ! -e "$staging.failed" ] || give_up 'the commit could not be written out'
+}
+
+# own_file NAME TEXT: writes a file of ours into the release, whatever the release has there: a link would lead elsewhere.
+own_file() {
+    rm -rf "${staging:?}/$1"
+    printf '%s\n' "$2" >"$staging/$1" || give_up "$1 could not be written"
 }
 
 # link PATH: lets the release's PATH be the one of shared/.
 link() {
+    # Through a link we would remove what lies in its target.
+    above=$staging
+    rest=$1
+    while [ "$rest" != "${rest#*/}" ]; do
+        above=$above/${rest%%/*}
+        rest=${rest#*/}
+        [ ! -L "$above" ] || give_up "the release has a link in the way of $1" "remove ${above#"$staging/"} from it, or from the linked paths"
+    done
     case $1 in
-        */*) try "the release has a file in the way of $1" mkdir -p "$staging/${1%/*}" ;;
+        */*) [ -d "$above" ] || try "the release has a file in the way of $1" mkdir -p "$above" ;;
     esac
     rm -rf "${staging:?}/$1"
     try "$1 could not be linked" ln -s "$ROOT/shared/$1" "$staging/$1"
@@ -82,7 +125,7 @@ link() {
 link_shared() {
     while read -r dir; do
         [ -n "$dir" ] || continue
-        try "shared/$dir could not be made" mkdir -p "$ROOT/shared/$dir"
+        [ -d "$ROOT/shared/$dir" ] || try "shared/$dir could not be made" mkdir -p "$ROOT/shared/$dir"
         link "$dir"
     done <<END
 $LINKED_DIRS
@@ -96,13 +139,19 @@ $LINKED_FILES
 END
 }
 
-if [ -f "$release/.shipit-release" ]; then
+already_there() {
+    [ -f "$release/.shipit-release" ] || return 0
     printf 'said already there\n'
     exit 0
-fi
+}
+
+already_there
+[ -d "$ROOT/releases" ] && [ -d "$ROOT/shared" ] && [ -d "$cache" ] ||
+    mkdir -p "$ROOT/releases" "$ROOT/shared" "$cache" || fail "$ROOT can't be written"
+alone stage 600
+already_there
 [ ! -e "$release" ] || fail "$release is there, but is no complete release" "move it away"
-mkdir -p "$ROOT/releases" "$ROOT/shared" "$cache" || fail "$ROOT can't be written"
-rm -rf "$staging"
+rm -rf "$ROOT/releases/.staging-$RELEASE".*
 try "$staging could not be made" mkdir "$staging"
 case $KIND in
     git) fetch_git && unpack_git ;;
@@ -111,8 +160,9 @@ case $KIND in
 esac
 [ -n "$(ls -A "$staging")" ] || give_up 'the release is empty'
 link_shared
-printf '%s %s\n' "$FINGERPRINT" "$ORIGIN" >"$staging/.shipit-release" || give_up 'the release could not be sealed'
+[ "$KIND" != git ] || own_file REVISION "$COMMIT"
+own_file .shipit-release "$FINGERPRINT $ORIGIN"
 # The seal says "complete", so the disk must have all of it before the name does.
 sync -f "$staging" 2>/dev/null || sync
 try "$release could not be put in place" mv "$staging" "$release"
-printf 'said %s files\n' "$(find "$release/" -type f | wc -l | tr -d ' ')"
+printf 'said %s files\n' "$(($(find "$release/" -type f | wc -l)))"

@@ -11,15 +11,17 @@ warm() {
         set -- "$@" -o /dev/null "$URL"
         left=$((left - 1))
     done
-    answers=$(curl -sS --noproxy '*' --max-time "$WARM_TIMEOUT" -H 'Connection: close' -A shipit-warm \
-        -w '%{http_code} %{time_total}\n' "$@" 2>"$SCRATCH/why.$PORT")
-    last=$(printf '%s\n' "$answers" | tail -n 1)
-    case ${last%% *} in
-        [1-4]??) printf 'warmed %s %s\n' "$PORT" "${last#* }" ;;
-        000 | '') fail "instance $PORT gave no answer to $URL: $(sed -n '1s/^curl: ([0-9]*) //p' "$SCRATCH/why.$PORT")" ;;
-        *) fail "instance $PORT answers $URL with HTTP ${last%% *}, $REQUESTS times" ;;
+    # curl's own code is that of its last request.
+    answers=$(curl -q -g -sS --noproxy '*' --max-time "$WARM_TIMEOUT" -H 'Connection: close' -A shipit-warm \
+        -w '%{http_code} %{time_total}\n' "$@" 2>&1) || {
+        complaint "$answers"
+        fail "instance $PORT gave no whole answer to $URL: $WHY"
+    }
+    last=${answers##*"$NL"}
+    case $last in
+        [1-4]??' '*) printf 'warmed %s %s\n' "$PORT" "${last#* }" ;;
+        *) fail "instance $PORT still answers $URL with HTTP ${last%% *} at request $REQUESTS" ;;
     esac
 }
 
-scratch
 each_instance warm

@@ -1,0 +1,13 @@
+//! The scripts for the hosts, as they are rendered, run by the shells that hosts have, on this machine: real processes that
+//! listen, real archives, real repositories.
+
+mod activate;
+mod app;
+mod confirm;
+mod health;
+mod hostile;
+mod observe;
+mod rig;
+mod stage;
+mod task;
+mod warm;
