@@ -1,4 +1,4 @@
-//! Imports go down only. The table here is the one of `src/lib.rs` and `ARCHITECTURE.md`.
+//! Imports go down only. The table here is the one of `src/lib.rs` and `ARCHITECTURE.md`, which is held to, too.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,4 +67,26 @@ fn imports_go_down_only() {
         }
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn the_documents_have_the_same_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file| fs::read_to_string(root.join(file)).unwrap();
+    let architecture = read("ARCHITECTURE.md");
+    let rows: Vec<&str> = architecture.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted = MAY_IMPORT.iter().map(|(folder, allowed)| {
+        let allowed: Vec<_> = allowed.iter().map(|one| format!("`{one}`")).collect();
+        let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+        format!("| `{folder}` | {allowed} |")
+    });
+    let wanted: Vec<String> = wanted.chain(["| `cli` | everything |".to_owned()]).collect();
+    let same = rows.len() == wanted.len() && rows.iter().zip(&wanted).all(|(row, wanted)| row.starts_with(wanted));
+    assert!(same, "the rows of ARCHITECTURE.md begin with\n{}", wanted.join("\n"));
+    // A row of the crate's documentation is a layer with all its folders.
+    let crate_doc = read("src/lib.rs");
+    let table = crate_doc.lines().filter(|line| line.starts_with("//! | "));
+    let named: Vec<&str> = table.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
+    let folders: Vec<_> = MAY_IMPORT.iter().map(|(folder, _)| *folder).chain(["cli"]).collect();
+    assert_eq!(named, folders, "src/lib.rs names the folders in the order of their layers");
 }

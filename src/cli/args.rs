@@ -17,17 +17,24 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
-  shipit check production                      are the files right? touches no host
-  shipit check production --connect            are the hosts ready?
-  shipit plan production                       what would happen?
-  shipit deploy production                     ship it
-  shipit deploy production --strategy rolling --max-in-flight 25%
-  shipit status production                     what runs where?
+  shipit check production             are the files right? goes to no host
+  shipit check production --connect   are the hosts ready?
+  shipit plan production              what would happen? changes nothing
+  shipit deploy production            ship it
+  shipit status production            what runs where?
 
 Exit codes:
-  0 done · 2 usage · 10 config · 11 preflight · 13 not confirmed
-  20 failed and rolled back, all serving · 21 stopped, releases mixed, floor kept
-  22 needs a person · 23 cancelled in order";
+   0  done                     20  failed and rolled back, all serving
+   2  usage                    21  stopped, releases mixed, floor kept
+  10  config                   22  needs a person
+  11  preflight                23  cancelled in order
+  13  not confirmed
+
+In CI, `exec shipit ...`, so that a cancelled job reaches it as a signal. Most options can be
+given as SHIPIT_... in the environment too: SHIPIT_ENV, SHIPIT_MAX_IN_FLIGHT.";
+
+/// The heading of the options that all commands have.
+const GLOBAL: &str = "Global options";
 
 /// Deploys a release to a fleet of servers without one failed request.
 #[derive(Debug, Parser)]
@@ -51,21 +58,22 @@ pub struct Global {
         value_name = "DIR",
         default_value = ".",
         global = true,
+        help_heading = GLOBAL,
         env = "SHIPIT_DIRECTORY",
         hide_env = true
     )]
     pub directory: PathBuf,
-    /// Say only what failed, and the end
-    #[arg(short, long, global = true, env = "SHIPIT_QUIET", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    /// Say only what failed
+    #[arg(short, long, global = true, help_heading = GLOBAL, env = "SHIPIT_QUIET", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub quiet: bool,
     /// Say more: each step, and what commands print
-    #[arg(short, long, global = true, conflicts_with = "quiet", env = "SHIPIT_VERBOSE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "quiet", env = "SHIPIT_VERBOSE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub verbose: bool,
     /// How progress is shown: auto, tty, plain or jsonl (events on standard output)
-    #[arg(long, value_name = "FORM", default_value = "auto", global = true, env = "SHIPIT_OUTPUT", hide_env = true)]
+    #[arg(long, value_name = "FORM", default_value = "auto", global = true, help_heading = GLOBAL, env = "SHIPIT_OUTPUT", hide_env = true)]
     pub output: Output,
     /// Whether to use colours: auto, always or never
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, env = "SHIPIT_COLOR", hide_env = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = GLOBAL, env = "SHIPIT_COLOR", hide_env = true)]
     pub color: ColourChoice,
 }
 
@@ -100,10 +108,13 @@ pub struct Environment {
 #[command(after_help = "\
 Examples:
   shipit deploy production
-  shipit deploy production --release v1.4.2            another branch, tag or commit of the recipe's repository
-  shipit deploy production --release 20261120-224512-1a2b3c4d   a release that is on the hosts
+  shipit deploy production --release v1.4.2           a branch, tag or commit of the recipe's git
+  shipit deploy production --release 20261120-224512-1a2b3c4d      a release that is on the hosts
   shipit deploy production --only 'web1,zone=b' --max-in-flight 2
-  shipit deploy production --canary 1 --bake 5m        one host first, watched for five minutes")]
+  shipit deploy production --canary 1 --bake 5m       one host first, watched for five minutes
+
+The first Ctrl-C or SIGTERM lets open hosts finish and opens no other; the second puts the open
+ones back as they were; the third ends shipit at once, whatever state that leaves.")]
 pub struct Deploy {
     /// What and how.
     #[command(flatten)]
@@ -122,10 +133,10 @@ pub struct PlanArgs {
     /// What and how.
     #[command(flatten)]
     pub choice: Choice,
-    /// Show the scripts that would run on the hosts
+    /// Also show the scripts that would run on the hosts
     #[arg(long)]
     pub commands: bool,
-    /// As JSON
+    /// The plan as JSON
     #[arg(long, conflicts_with = "commands")]
     pub json: bool,
 }
@@ -139,16 +150,16 @@ pub struct Choice {
     /// A release that is on the hosts, or a branch, tag or commit of the recipe's git repository
     #[arg(long, value_name = "RELEASE", env = "SHIPIT_RELEASE", hide_env = true)]
     pub release: Option<String>,
-    /// How the release goes over the fleet: rolling or hotswap
+    /// How the release goes over the fleet [possible: rolling, hotswap] [default: the inventory's]
     #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
     pub strategy: Option<StrategyName>,
     /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"
     #[arg(long, value_name = "SEL", env = "SHIPIT_ONLY", hide_env = true)]
     pub only: Option<Selector>,
-    /// Not these hosts
+    /// Not these hosts; wins over --only
     #[arg(long, value_name = "SEL", env = "SHIPIT_EXCEPT", hide_env = true)]
     pub except: Option<Selector>,
-    /// So many hosts go first, alone
+    /// So many hosts go first, before the rest
     #[arg(
         long,
         value_name = "N",
@@ -158,16 +169,16 @@ pub struct Choice {
         hide_env = true
     )]
     pub canary: usize,
-    /// Watch the canaries that long before the rest goes
+    /// Watch the canaries so long before the rest goes, and put them back if they fail
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "canary", env = "SHIPIT_BAKE", hide_env = true)]
     pub bake: Option<Duration>,
-    /// Most hosts out of service at once
+    /// Most hosts out of service at once [default: the inventory's]
     #[arg(long, value_name = "N|P%", value_parser = in_flight, env = "SHIPIT_MAX_IN_FLIGHT", hide_env = true)]
     pub max_in_flight: Option<Amount>,
-    /// Fewest hosts in service at any time
+    /// Fewest hosts in service at any time [default: the inventory's]
     #[arg(long, value_name = "N|P%", env = "SHIPIT_MIN_SERVING", hide_env = true)]
     pub min_serving: Option<Amount>,
-    /// Failed hosts that do not stop the deploy
+    /// Failed hosts that do not stop the deploy [default: the inventory's]
     #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_FAILURES", hide_env = true)]
     pub max_failures: Option<Amount>,
 }
@@ -202,7 +213,7 @@ pub struct Check {
     /// Which one.
     #[command(flatten)]
     pub environment: Environment,
-    /// Also go to the hosts: ssh, sudo, paths, space, haproxy, health
+    /// Also go to the hosts, changing nothing: ssh, sudo, paths, space, haproxy, health
     #[arg(long)]
     pub connect: bool,
 }
@@ -213,10 +224,10 @@ pub struct Hosts {
     /// Which environment.
     #[command(flatten)]
     pub environment: Environment,
-    /// Only these hosts
+    /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"
     #[arg(long, value_name = "SEL")]
     pub only: Option<Selector>,
-    /// Not these hosts
+    /// Not these hosts; wins over --only
     #[arg(long, value_name = "SEL")]
     pub except: Option<Selector>,
 }

@@ -20,11 +20,11 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     };
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
     if !args.connect {
-        let hosts = inventory.hosts.len();
-        return print(&format!(
-            "{}: the files are right: {hosts} hosts, recipe {}\n",
-            inventory.environment, recipe.name
-        ));
+        let hosts = match inventory.hosts.len() {
+            1 => "1 host".to_owned(),
+            count => format!("{count} hosts"),
+        };
+        return print(&format!("{}: the files are right: {hosts}, recipe {}\n", inventory.environment, recipe.name));
     }
     let apps: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
     let transport = match OpenSsh::start(&inventory.ssh) {
