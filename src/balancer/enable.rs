@@ -32,8 +32,8 @@ impl<S: Session> Balancers<S> {
     /// `DOWN` fails. A server that was in `drain` all along and was restarted faster than haproxy's checks would notice
     /// says `DRAIN` at once; that is fine, as the new process has passed the recipe's health check.
     ///
-    /// A failure leaves the servers as they are by then: none of them was made to take less traffic. With
-    /// [`Until::Ready`], a balancer that fails does not keep the host out of the others.
+    /// A failure leaves the servers as they are by then: none of them was made to take less traffic. A balancer that does not
+    /// answer does not keep the host out of the others.
     pub async fn enable(
         &self,
         host: &Host,
@@ -48,14 +48,31 @@ impl<S: Session> Balancers<S> {
             // Each for itself: a balancer that can't be reached must not keep the host out of the others.
             return all(join_all(held.into_iter().map(|held| put_back(held, end))).await).map(drop);
         }
-        let first = looks(held.iter()).await?;
-        let mut legs = all(held.into_iter().zip(&first).map(|(held, look)| Leg::new(held, look)).collect())?;
+        let (mut legs, silent) = legs_in_reach(held).await?;
         order_all(&mut legs, ServerState::Drain, |leg| leg.before == ServerState::Maint).await?;
         wait(&mut legs, Stage::Certified, began, end, progress).await?;
         // Also where a reload has made it so meanwhile: that costs one round.
         order_all(&mut legs, ServerState::Ready, |leg| leg.before != ServerState::Ready).await?;
-        wait(&mut legs, Stage::Up, began, end, progress).await
+        wait(&mut legs, Stage::Up, began, end, progress).await?;
+        BalancerError::of(silent).map_or(Ok(()), Err)
     }
+}
+
+/// The legs of the balancers that answer, and why the others do not. One that can't be reached must not keep the host out
+/// of the others: it is told of in the end.
+async fn legs_in_reach<S: Session>(
+    held: Vec<Held<'_, S>>,
+) -> Result<(Vec<Leg<'_, S>>, Vec<BalancerError>), BalancerError> {
+    let looked = join_all(held.into_iter().map(|held| async { (held.haproxy.look().await, held) })).await;
+    let (mut legs, mut silent) = (Vec::new(), Vec::new());
+    for (look, held) in looked {
+        match look {
+            Ok(look) => legs.push(Leg::new(held, &look)?),
+            Err(error) if error.is_silence() => silent.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((legs, silent))
 }
 
 /// Waits until each server has come to `stage`.

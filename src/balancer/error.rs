@@ -146,6 +146,17 @@ pub enum BalancerError {
 }
 
 impl BalancerError {
+    /// Whether it only says that a balancer does not answer, so that nothing is known of it.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Several(all) => all.iter().all(Self::is_silence),
+            Self::NotRestored { cause, undo } => cause.is_silence() && undo.is_silence(),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn help(&self) -> Option<String> {

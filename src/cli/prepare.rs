@@ -63,6 +63,7 @@ pub async fn prepare(app: &App, choice: &Choice, cancelled: impl Future<Output =
         }
     };
     let work = async {
+        app.note(&format!("{}: connecting to {} hosts", project.inventory.environment, hosts.all.len()));
         let connected = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts.all);
         let (wanted, mut fleet) = futures::join!(wanted, connected);
         let result = plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await;

@@ -24,8 +24,7 @@ pub(super) fn inventory(project: &Path, environment: &str) -> Result<Arc<Source>
     let folder = path(project, "inventories");
     if !folder.is_dir() {
         return Err(Diagnostic::new(format!("there is no directory `{}`", folder.display()))
-            .help(format!("shipit looked in `{}`; for a project elsewhere use `-C DIR`", place(project).display()))
-            .help("`shipit init` makes a new one"));
+            .help(format!("shipit looked in `{}`; for a project elsewhere use `-C DIR`", place(project).display())));
     }
     if environment.parse::<EnvironmentName>().is_err() {
         let message = format!("`{}` is not the name of an environment", environment.escape_default());
@@ -66,6 +65,10 @@ fn missing(message: String, project: &Path, folder: &str, wanted: &str) -> Diagn
 
 fn read(file: &Path) -> Result<Arc<Source>, Diagnostic> {
     let shown = file.display().to_string();
+    // Reading a pipe would wait for somebody to write to it.
+    if !file.is_file() {
+        return Err(Diagnostic::new(format!("`{shown}` can't be read: it is not a file")));
+    }
     let bytes = fs::read(file).map_err(|error| Diagnostic::new(format!("`{shown}` can't be read: {error}")))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Arc::new(Source::new(shown, text))),

@@ -1,6 +1,6 @@
 //! The real fleet: sessions to its hosts, the balancers behind some of them, and what each action means there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::plan::Action;
 use crate::remote::{Purpose, Site, judge, look, read_facts};
-use crate::transport::{ConnectError, ExecError, Progress, Session, Transport};
+use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_secs(20);
@@ -40,6 +40,8 @@ pub struct Fleet<T: Transport> {
     cargo: Cargo,
     /// The hosts that this run has taken out of the balancers, and whether they are out by its hand now.
     taken_out: Mutex<BTreeMap<HostName, bool>>,
+    /// The hosts that gave no answer when they were last asked, however often.
+    lost: Mutex<BTreeSet<HostName>>,
 }
 
 impl<T: Transport> Fleet<T> {
@@ -63,6 +65,7 @@ impl<T: Transport> Fleet<T> {
             balancers,
             cargo: Cargo::default(),
             taken_out: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 
@@ -178,35 +181,42 @@ impl<T: Transport> Fleet<T> {
         };
         match action {
             Action::Upload { release } => match self.cargo.parcel(&self.site(), host, release).await {
-                Ok(parcel) => judge(settled(action, || session.upload(&parcel, limit, progress)).await),
+                Ok(parcel) => judge(self.settled(host, action, || session.upload(&parcel, limit, progress)).await),
                 Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
             },
             _ => match self.site().script(host, action) {
-                Some(script) => judge(settled(action, || session.run(&script, limit, progress)).await),
+                Some(script) => judge(self.settled(host, action, || session.run(&script, limit, progress)).await),
                 None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
             },
         }
     }
-}
 
-/// Repeats what was cut off, until there is an answer or it is clear that there will be none. A task may do anything, so it is
-/// never repeated.
-async fn settled<F>(action: &Action, run: impl Fn() -> F) -> Result<crate::transport::Output, ExecError>
-where
-    F: Future<Output = Result<crate::transport::Output, ExecError>>,
-{
-    let mut answer = run().await;
-    if matches!(action, Action::Task { .. }) {
-        return answer;
-    }
-    for wait in SETTLE {
-        if !matches!(answer, Err(ExecError::Lost(_))) {
-            break;
+    /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is
+    /// asked once: the way back must not wait for it again and again. A task may do anything, so it is never repeated.
+    async fn settled<F>(&self, host: &Host, action: &Action, run: impl Fn() -> F) -> Result<Output, ExecError>
+    where
+        F: Future<Output = Result<Output, ExecError>>,
+    {
+        let waits = match action {
+            Action::Task { .. } => &[][..],
+            _ if self.lost.lock().await.contains(&host.name) => &[],
+            _ => &SETTLE,
+        };
+        let mut answer = run().await;
+        for wait in waits {
+            if !matches!(answer, Err(ExecError::Lost(_))) {
+                break;
+            }
+            tokio::time::sleep(*wait).await;
+            answer = run().await;
         }
-        tokio::time::sleep(wait).await;
-        answer = run().await;
+        let mut lost = self.lost.lock().await;
+        match answer {
+            Err(ExecError::Lost(_)) => lost.insert(host.name.clone()),
+            _ => lost.remove(&host.name),
+        };
+        answer
     }
-    answer
 }
 
 impl<T: Transport> World for Fleet<T> {
@@ -224,7 +234,10 @@ impl<T: Transport> World for Fleet<T> {
         };
         match done {
             Ok(note) => StepResult::Ok(note),
-            Err(error) => StepResult::Failed(Failure { help: error.help(), ..Failure::new(error.to_string()) }),
+            Err(error) => {
+                let failure = Failure { help: error.help(), ..Failure::new(error.to_string()) };
+                if error.is_silence() { StepResult::Unknown(failure) } else { StepResult::Failed(failure) }
+            }
         }
     }
 

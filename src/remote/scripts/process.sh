@@ -188,9 +188,13 @@ ask() {
     esac
 }
 
-# complaint OUTPUT: sets WHY to what curl complained of last.
+# complaint OUTPUT: sets WHY to what curl complained of last. For the usual cases there are shorter words than curl's.
 complaint() {
     case $1 in
+        *'curl: (7)'*) WHY='connection refused' ;;
+        *'curl: (28)'*) WHY='no answer in time' ;;
+        *'curl: (52)'*) WHY='closed without an answer' ;;
+        *'curl: (56)'*) WHY='connection reset' ;;
         *'curl: ('*)
             WHY=${1##*curl: (}
             WHY=${WHY#*) }
