@@ -88,6 +88,8 @@ pub enum Verb {
     Check(Check),
     /// Show what runs where
     Status(Environment),
+    /// List the releases on the hosts
+    Releases(Environment),
     /// List hosts, or what a selector picks
     Hosts(Hosts),
     /// Print shell completions or man pages

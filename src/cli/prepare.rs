@@ -96,7 +96,7 @@ fn with_reference(app: &App, mut project: Project, choice: &Choice, existing: bo
         return Err(app.refuse(
             Exit::Usage,
             &format!("`--release {wanted}` is no release id, and the recipe ships no git repository"),
-            Some("`shipit status ENV` shows the releases; one looks like 20261120-224512-1a2b3c4d"),
+            Some("`shipit releases ENV` lists the releases; one looks like 20261120-224512-1a2b3c4d"),
         ));
     };
     if wanted.starts_with('-') || wanted.chars().any(|c| c.is_control() || c.is_whitespace()) || wanted.is_empty() {
@@ -194,7 +194,7 @@ fn known(observed: &Observation, id: &ReleaseId) -> Option<Release> {
 }
 
 fn not_there(app: &App, id: &ReleaseId) -> Exit {
-    let help = "`shipit status ENV` shows the releases that the hosts have";
+    let help = "`shipit releases ENV` lists the releases that the hosts have";
     app.refuse(Exit::Preflight, &format!("no host has release {id}"), Some(help))
 }
 

@@ -78,7 +78,8 @@ impl Lane {
     /// back without a wait for it.
     #[must_use]
     fn leaves_service(&self) -> bool {
-        !self.steps.iter().any(|step| step.undo.contains(&Action::Enable { until: Until::Ready }))
+        self.takes_host_out()
+            && !self.steps.iter().any(|step| step.undo.contains(&Action::Enable { until: Until::Ready }))
     }
 }
 

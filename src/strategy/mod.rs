@@ -99,7 +99,7 @@ impl PlanError {
             Self::Recipe { .. } => "mend the recipe, or choose `--strategy rolling`".to_owned(),
             Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
             Self::NotThere { .. } => {
-                "`shipit status ENV` shows which releases the hosts have; deploy from the source instead".to_owned()
+                "`shipit releases ENV` lists which host has which; deploy from the source instead".to_owned()
             }
         }
     }

@@ -120,9 +120,12 @@ fn one_that_never_answers_is_told_with_its_log() {
             "{failed}"
         );
         assert_eq!(done.stderr, format!("log of {port} on web1: it's {port}\n"));
-        for (path, reason) in
-            [("say/503", "HTTP 503"), ("slow/3000", "timed out"), ("cut", "transfer closed"), ("say/301", "HTTP 301")]
-        {
+        for (path, reason) in [
+            ("say/503", "HTTP 503"),
+            ("slow/3000", "no answer in time"),
+            ("cut", "transfer closed"),
+            ("say/301", "HTTP 301"),
+        ] {
             rig.recipe.health.url = Template::parse(&format!("http://127.0.0.1:{{port}}/{path}")).unwrap();
             rig.recipe.health.timeout = Duration::from_secs(1);
             let (listener, port) = listen("127.0.0.1");

@@ -29,7 +29,7 @@ fn the_last_answer_decides() {
         answer("say/404").ok();
         answer("say/302?{release}").ok();
         assert!(answer("first/3").failed().contains("with HTTP 500 at request 3"));
-        assert!(answer("slow/2000").failed().contains("timed out"));
+        assert!(answer("slow/2000").failed().contains("no answer in time"));
         assert!(answer("cut").failed().contains("transfer closed"));
         let failed = answer("say/503?{release}").failed();
         assert!(failed.contains(&format!("/say/503?{NEW} with")), "{failed}");
