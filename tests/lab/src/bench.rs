@@ -58,7 +58,7 @@ struct Measurement {
 
 /// Measures rolling deploys.
 pub fn rolling(options: &Options) -> Result<()> {
-    packages::install()?;
+    packages::install(packages::FLEETS)?;
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Release)?;
     let fleets = [Contender::prepare("bench-floor", options)?, Contender::prepare("bench-shipit", options)?];

@@ -108,7 +108,7 @@ fn standing(name: &str) -> Result<Fleet> {
 }
 
 fn up(spec: Spec) -> Result<()> {
-    packages::install()?;
+    packages::install(packages::FLEETS)?;
     let fleet = Fleet::up(spec)?;
     let project = fleet.layout.project();
     println!(

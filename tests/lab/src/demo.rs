@@ -43,7 +43,7 @@ const SCENES: [Scene; 4] = [
 
 /// Runs the demo; an error if a single request was lost.
 pub fn run(options: &Options) -> Result<()> {
-    packages::install()?;
+    packages::install(packages::FLEETS)?;
     interrupt::take_fleets_along();
     println!("building shipit");
     let shipit = Shipit::build(if options.release { Profile::Release } else { Profile::Debug })?;

@@ -5,20 +5,33 @@ use std::process::Command;
 use crate::command;
 use crate::error::{Error, Result};
 
-/// Debian's packages, each with a program that shows whether it is there, and the service that it would start.
-const PACKAGES: [(&str, &str, Option<&str>); 7] = [
+/// One of Debian's packages, with a program that shows whether it is there, and the service that it would start.
+type Package = (&'static str, &'static str, Option<&'static str>);
+
+/// What fleets are made of.
+pub const FLEETS: &[Package] = &[
     ("openssh-server", "sshd", Some("ssh")),
     ("openssh-client", "ssh", None),
     ("haproxy", "haproxy", Some("haproxy")),
     ("nginx-light", "nginx", Some("nginx")),
     ("curl", "curl", None),
     ("socat", "socat", None),
+];
+
+/// What the tests need besides: the shells and the programs that scripts are tried with.
+pub const TESTS: &[Package] = &[
     ("shellcheck", "shellcheck", None),
+    ("busybox", "busybox", None),
+    ("dash", "dash", None),
+    ("git", "git", None),
+    ("perl", "perl", None),
+    ("python3", "python3", None),
+    ("zstd", "zstd", None),
 ];
 
 /// Installs what is missing: as root by itself, else by naming the command that does.
-pub fn install() -> Result<()> {
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|(_, program, _)| !command::is_installed(program)).collect();
+pub fn install(packages: &[Package]) -> Result<()> {
+    let missing: Vec<_> = packages.iter().filter(|(_, program, _)| !command::is_installed(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

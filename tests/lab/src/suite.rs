@@ -10,7 +10,7 @@ use crate::{demo, packages, scenario, workspace};
 
 /// Runs all parts.
 pub fn run() -> Result<()> {
-    packages::install()?;
+    packages::install(&[packages::FLEETS, packages::TESTS].concat())?;
     part("format", || cargo(&["fmt", "--all", "--check"]))?;
     part("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     part("tests", || cargo(&["test", "--workspace", "--quiet"]))?;

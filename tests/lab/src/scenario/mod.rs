@@ -38,7 +38,7 @@ enum Verdict {
 
 /// Runs scenarios, a line for each; an error if one failed.
 pub fn run(options: &Options) -> Result<()> {
-    packages::install()?;
+    packages::install(packages::FLEETS)?;
     interrupt::take_fleets_along();
     let scenarios = chosen(&options.names)?;
     let shipit = Shipit::build(Profile::Debug)?;
