@@ -57,8 +57,10 @@ END
 # words of `PID:RELEASE`.
 find_processes() {
     PROCESSES=$(
-        releases=$(cd "$ROOT/releases" 2>/dev/null && pwd -P) && cd /proc &&
-            "$@" ls -ln [0-9]*/cwd [0-9]*/exe 2>/dev/null | awk -v releases="$releases/" '
+        releases=$(cd "$ROOT/releases" 2>/dev/null && pwd -P) || exit
+        # Where processes are hidden, only a shell that sudo starts finds their names.
+        look='cd /proc && ls -ln [0-9]*/cwd [0-9]*/exe'
+        if [ $# = 0 ]; then eval "$look"; else "$@" sh -c "$look"; fi 2>/dev/null | awk -v releases="$releases/" '
             {
                 arrow = index($0, " -> ")
                 if (!arrow) next
@@ -105,7 +107,9 @@ find_listeners() {
         $NF in port && !seen[port[$NF] " " path[3]]++ { print port[$NF], path[3], release[path[3]] }')
     LISTENERS=''
     while read -r port pid id; do
-        ! started "$pid" || LISTENERS="$LISTENERS$port $pid.$STARTED $id$NL"
+        [ -n "$pid" ] || continue
+        started "$pid" || STARTED=hidden
+        LISTENERS="$LISTENERS$port $pid.$STARTED $id$NL"
     done <<END
 $found
 END
