@@ -56,6 +56,12 @@ pub enum Action {
         /// The instances.
         instances: Vec<Instance>,
     },
+    /// The host's local nginx sends traffic to these instances of the recipe and to no other: done when that is applied
+    /// and nothing is left on the others. What takes it back is the same with the instances that were routed before.
+    Route {
+        /// The instances that get traffic; never none.
+        to: Vec<Instance>,
+    },
     /// Watches the balancers' counters for the host.
     Watch,
     /// Reads back that the host runs the release, marks it as confirmed and prunes old releases.
@@ -80,6 +86,7 @@ impl Action {
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",
+            Self::Route { .. } => "route",
             Self::Watch => "watch",
             Self::Confirm { .. } => "confirm",
         }
@@ -100,6 +107,10 @@ impl fmt::Display for Action {
         match self {
             Self::Task { name, .. } => write!(f, "task {name}"),
             Self::Activate { release: Some(release), .. } => write!(f, "restart on {release}"),
+            Self::Route { to } => {
+                let to: Vec<_> = to.iter().map(ToString::to_string).collect();
+                write!(f, "route to {}", to.join(", "))
+            }
             other => f.write_str(other.verb()),
         }
     }

@@ -58,7 +58,7 @@ fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
     app.instances.iter().filter_map(|instance| sudo_command(site, host, &app.restart, *instance)).collect()
 }
 
-fn sudo_command(site: &Site<'_>, host: &Host, template: &Template, instance: Instance) -> Option<String> {
+pub(super) fn sudo_command(site: &Site<'_>, host: &Host, template: &Template, instance: Instance) -> Option<String> {
     let scope = crate::model::Scope { instance: Some(instance), ..site.scope(host) };
     let text = template.render(|placeholder: &Placeholder| word(&scope.value(placeholder)));
     let first = text.split([';', '|', '&', '\n', '<', '>']).next()?;
@@ -87,6 +87,7 @@ pub fn read_facts(output: &Output) -> HostFacts {
         current: words(text, "current").next().and_then(|id| id.parse().ok()),
         releases: words(text, "release").filter_map(release).collect(),
         instances: words(text, "instance").filter_map(instance).collect(),
+        routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
         problems: words(text, "problem").map(problem).collect(),
     }
@@ -112,7 +113,7 @@ fn instance(line: &str) -> Option<InstanceFacts> {
     })
 }
 
-fn problem(line: &str) -> Problem {
+pub(super) fn problem(line: &str) -> Problem {
     let (what, help) = line.split_once('\t').unwrap_or((line, ""));
     Problem { what: what.to_owned(), help: (!help.is_empty()).then(|| help.to_owned()) }
 }
@@ -121,6 +122,7 @@ impl HostFacts {
     /// Instances answer in any order; people and plans want one.
     fn sorted(mut self) -> Self {
         self.instances.sort_by_key(|one| one.instance);
+        self.routed.sort_unstable();
         self.releases.sort_by(|one, other| one.id.cmp(&other.id));
         self
     }

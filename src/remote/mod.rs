@@ -6,6 +6,7 @@
 mod answer;
 mod facts;
 mod render;
+mod route;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
+pub use route::{read_problems, read_routed};
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.
 const LEAST_FREE_KB: u64 = 64 * 1024;
@@ -59,6 +61,7 @@ impl Site<'_> {
             Action::Task { name, release } => self.task(host, name, release)?,
             Action::Activate { release, instances } => self.activate(host, release.as_ref(), instances),
             Action::Health { release, instances } => self.health(host, release, instances),
+            Action::Route { to } => self.route(host, to),
             Action::Warm { instances } => self.warm(host, instances),
             Action::Confirm { release, keep } => self.confirm(host, release, *keep),
         })
