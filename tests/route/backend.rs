@@ -1,5 +1,6 @@
 //! An app of the test's own: answers at once, on request, or as a stream that does not end.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,7 +24,7 @@ struct State {
     held: AtomicUsize,
     released: Mutex<bool>,
     release: Condvar,
-    open: Mutex<Vec<Conn>>,
+    open: Mutex<BTreeMap<usize, Conn>>,
 }
 
 enum Conn {
@@ -76,7 +77,7 @@ impl Backend {
             Some(path) => drop(UnixStream::connect(path)),
         }
         self.acceptor.take().unwrap().join().unwrap();
-        for conn in self.state.open.lock().unwrap().drain(..) {
+        for conn in std::mem::take(&mut *self.state.open.lock().unwrap()).values() {
             conn.shutdown();
         }
     }
@@ -108,16 +109,20 @@ impl Drop for Backend {
 }
 
 fn accept(state: &Arc<State>, next: impl Fn() -> Option<Conn>) {
-    while let Some(conn) = next() {
+    for id in 0.. {
+        let Some(conn) = next() else { return };
         if state.stopped.load(SeqCst) {
             conn.shutdown();
             return;
         }
         let state = state.clone();
-        state.open.lock().unwrap().push(conn.clone());
-        thread::spawn(move || match conn {
-            Conn::Tcp(conn) => serve(&state, &conn, &conn),
-            Conn::Unix(conn) => serve(&state, &conn, &conn),
+        state.open.lock().unwrap().insert(id, conn.clone());
+        thread::spawn(move || {
+            let _ = match &conn {
+                Conn::Tcp(conn) => serve(&state, conn, conn),
+                Conn::Unix(conn) => serve(&state, conn, conn),
+            };
+            state.open.lock().unwrap().remove(&id);
         });
     }
 }

@@ -254,7 +254,7 @@ fn project(home: &Path, dir: &Path, backends: &[Backend], hotswap: &str, drain: 
         fs::create_dir(home.join(folder)).unwrap();
     }
     let inventory = format!(
-        "recipe = \"web\"\n[[hosts]]\nname = \"web1\"\nroles = [\"app\"]\n[vars]\ndir = \"{}\"\n",
+        "recipe = \"web\"\n[limits]\nmin-serving = 0\n[[hosts]]\nname = \"web1\"\nroles = [\"app\"]\n[vars]\ndir = \"{}\"\n",
         dir.display()
     );
     let recipe = format!(
