@@ -220,7 +220,8 @@ fn two_apps_in_one_nginx_do_not_touch_each_other() {
     let other = Backend::tcp();
     let theirs = format!("server 127.0.0.1:{};\n", other.port);
     rig.write("other.upstream", &theirs);
-    let listen = format!("server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://other; }} }}", rig::free_port());
+    let listen =
+        format!("server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://other; }} }}", rig::free_port());
     rig.configure(&format!("{}\n{}", rig.upstream("app"), rig.upstream("other")), &listen);
     toggle_all(&mut rig);
     assert_eq!(rig.read("other.upstream"), theirs);
@@ -323,7 +324,11 @@ fn a_check_finds_what_stands_in_the_way() {
     rig.configure(&format!("upstream app {{ server 127.0.0.1:{}; }}", rig.backends[0].port), "");
     assert!(rig.problems().iter().any(|one| one.contains("nginx does not include")), "{:?}", rig.problems());
     rig.write("nginx.conf", &config.replace("events", "worker_shutdown_timeout 3s; events"));
-    assert!(rig.problems().iter().any(|one| one.contains("after 3s, and the recipe lets them take 20s")), "{:?}", rig.problems());
+    assert!(
+        rig.problems().iter().any(|one| one.contains("after 3s, and the recipe lets them take 20s")),
+        "{:?}",
+        rig.problems()
+    );
     rig.write("nginx.conf", "no_such_thing;");
     assert!(rig.problems().iter().any(|one| one.contains("fails: unknown directive")), "{:?}", rig.problems());
     fs::remove_file(rig.dir.join("app.upstream")).unwrap();

@@ -66,14 +66,15 @@ impl Rig {
         }
         let links = hotswap.contains("link");
         let backends: Vec<_> = (0..instances)
-            .map(|number| {
-                if links { Backend::unix(&dir, 4040 + u16::try_from(number).unwrap()) } else { Backend::tcp() }
-            })
+            .map(
+                |number| {
+                    if links { Backend::unix(&dir, 4040 + u16::try_from(number).unwrap()) } else { Backend::tcp() }
+                },
+            )
             .collect();
         let port = free_port();
         let (inventory, recipe) = project(home.path(), &dir, &backends, hotswap, drain);
-        let mut rig =
-            Self { dir, backends, port, shell: vec!["sh"], nginx: None, inventory, recipe, _home: home };
+        let mut rig = Self { dir, backends, port, shell: vec!["sh"], nginx: None, inventory, recipe, _home: home };
         if links {
             let server = |backend: &Backend| {
                 format!("server \"unix:{}/nginx-{}.sock\" max_fails=0;\n", rig.dir.display(), backend.port)
@@ -219,9 +220,16 @@ impl Drop for Rig {
 
 impl Run {
     fn begin(shell: &[&str], script: &Script) -> Self {
-        let text = format!("progress() {{ printf 'progress %s\\n' \"$*\"; }}\nLC_ALL=C; export LC_ALL\n{}", script.text());
+        let text =
+            format!("progress() {{ printf 'progress %s\\n' \"$*\"; }}\nLC_ALL=C; export LC_ALL\n{}", script.text());
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]).arg("-c").arg(text).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&shell[1..])
+            .arg("-c")
+            .arg(text)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let (into, from) = (lines.clone(), BufReader::new(child.stdout.take().unwrap()));
