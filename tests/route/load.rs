@@ -25,8 +25,8 @@ impl Load {
     pub fn start(port: u16) -> Self {
         let shared = Arc::<Shared>::default();
         let heads = ["GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"; 2];
-        let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
-        let clients = heads.into_iter().chain([post]).map(|head| {
+        let upload = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
+        let clients = heads.into_iter().chain([upload]).map(|head| {
             let shared = shared.clone();
             thread::spawn(move || client(&shared, port, head))
         });

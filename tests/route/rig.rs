@@ -83,9 +83,9 @@ impl Rig {
             rig.configure(&format!("upstream app {{ {servers} }}"), "");
             rig.route(&[0, 1]);
         } else {
-            let servers: String =
-                rig.backends.iter().map(|one| format!("server 127.0.0.1:{} max_fails=0;\n", one.port)).collect();
-            rig.write("app.upstream", &servers);
+            let server = |backend: &Backend| format!("server 127.0.0.1:{} max_fails=0;\n", backend.port);
+            let servers: Vec<_> = rig.backends.iter().map(server).collect();
+            rig.write("app.upstream", &servers.concat());
             rig.configure(&rig.upstream("app"), "");
         }
         rig.start_nginx();
