@@ -19,21 +19,23 @@ pub(super) struct Templates<'a> {
 }
 
 /// Which placeholders have a value at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     /// Those of the host: the place is used whatever the release.
     Host,
-    /// And those of the release: the place is used once a host.
+    /// And the port: the place is used once an instance, whatever the release.
+    Port,
+    /// Those of the host and of the release: the place is used once a host.
     Release,
-    /// And the port: the place is used once an instance.
+    /// All of them: the place is used once an instance.
     Instance,
 }
 
 impl Known {
     fn covers(self, placeholder: &Placeholder) -> bool {
         match placeholder {
-            Placeholder::Port => self >= Self::Instance,
-            Placeholder::Release | Placeholder::ReleasePath => self >= Self::Release,
+            Placeholder::Port => matches!(self, Self::Port | Self::Instance),
+            Placeholder::Release | Placeholder::ReleasePath => matches!(self, Self::Release | Self::Instance),
             Placeholder::Host | Placeholder::Address | Placeholder::Environment | Placeholder::Var(_) => true,
         }
     }
@@ -43,6 +45,7 @@ impl Known {
             ["{host}", "{address}", "{environment}", "{vars.NAME}", "{release}", "{release-path}", "{port}"];
         match self {
             Self::Host => &ALL[..4],
+            Self::Port => &["{host}", "{address}", "{environment}", "{vars.NAME}", "{port}"],
             Self::Release => &ALL[..6],
             Self::Instance => &ALL,
         }

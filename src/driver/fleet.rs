@@ -12,10 +12,11 @@ use super::cargo::Cargo;
 use crate::artifact::Archive;
 use crate::balancer::{BalancerError, Balancers};
 use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Reach, Recipe, Release, Size, StepResult, Until, View,
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, StepResult,
+    Until, View,
 };
 use crate::plan::Action;
-use crate::remote::{Purpose, Site, judge, look, read_facts};
+use crate::remote::{Purpose, Site, judge, look, read_facts, read_problems};
 use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
@@ -116,6 +117,25 @@ impl<T: Transport> Fleet<T> {
         match session.run(&script, self.recipe.health.timeout + LOOK_SLACK, &Progress::unheard()).await {
             Ok(output) => read_facts(&output),
             Err(error) => unreachable(error.to_string()),
+        }
+    }
+
+    /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic.
+    pub async fn check_routes(&self, hosts: &[&Host], observed: &mut Observation) {
+        let limit = self.recipe.health.timeout + LOOK_SLACK;
+        let site = self.site();
+        let checks = hosts.iter().filter_map(|host| {
+            let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
+            Some(async move { (&host.name, session.run(&script, limit, &Progress::unheard()).await) })
+        });
+        for (host, answer) in join_all(checks).await {
+            let problems = match answer {
+                Ok(output) => read_problems(&output),
+                Err(error) => vec![Problem { what: error.to_string(), help: None }],
+            };
+            if let Some(facts) = observed.hosts.get_mut(host) {
+                facts.problems.extend(problems);
+            }
         }
     }
 

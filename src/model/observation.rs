@@ -32,6 +32,9 @@ pub struct HostFacts {
     /// The app's processes.
     #[serde(default)]
     pub instances: Vec<InstanceFacts>,
+    /// The instances that the local nginx sends traffic to; none where there is no `[hotswap]`, or where that can't be told.
+    #[serde(default)]
+    pub routed: Vec<Instance>,
     /// Whether the archive that is to be shipped is there from an earlier deploy.
     #[serde(default)]
     pub archive_cached: bool,

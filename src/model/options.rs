@@ -22,6 +22,15 @@ impl StrategyName {
     /// All strategies, for messages and completions.
     pub const ALL: [Self; 2] = [Self::Rolling, Self::Hotswap];
 
+    /// Whether hosts change over behind their own nginx.
+    #[must_use]
+    pub fn uses_local_nginx(self) -> bool {
+        match self {
+            Self::Rolling => false,
+            Self::Hotswap => true,
+        }
+    }
+
     /// The word that users write.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -146,9 +146,18 @@ pub struct WatchSpec {
     pub duration: Duration,
 }
 
-/// `[hotswap]`.
+/// `[hotswap]`: how the local nginx is told which instances get traffic.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HotswapSpec {
+pub enum HotswapSpec {
+    /// By an include file with the upstream's servers, and a reload.
+    Include(IncludeSpec),
+    /// By symbolic links to the instances' sockets, without a reload: nginx follows a link at each connection.
+    Links(LinkSpec),
+}
+
+/// `[hotswap]` with an include file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncludeSpec {
     /// The include file of nginx that shipit owns.
     pub upstream: Template,
     /// An instance's address in it.
@@ -157,6 +166,19 @@ pub struct HotswapSpec {
     pub test: Template,
     /// The command that reloads nginx.
     pub reload: Template,
+    /// The file with the id of nginx's master process.
+    pub pid: Template,
+    /// Where nginx says why it did not take up a configuration.
+    pub error_log: Template,
+}
+
+/// `[hotswap]` with links.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkSpec {
+    /// An instance's link, which a `server unix:…` of nginx names.
+    pub link: Template,
+    /// The socket that the instance listens on.
+    pub socket: Template,
 }
 
 /// `[[tasks]]`: a script at a moment.

@@ -37,11 +37,6 @@ pub enum Action {
         /// What is waited for.
         until: Until,
     },
-    /// Has the host's local nginx send traffic to these instances and to no other, and waits until nothing is left on the others.
-    Route {
-        /// Those instances; never none.
-        to: Vec<Instance>,
-    },
     /// Points `current` at the release and restarts the instances that do not run it.
     Activate {
         /// The release; `None` where there was none, when only the link is taken away.
@@ -62,6 +57,12 @@ pub enum Action {
         release: ReleaseId,
         /// The instances.
         instances: Vec<Instance>,
+    },
+    /// The host's local nginx sends traffic to these instances of the recipe and to no other: done when that is applied
+    /// and nothing is left on the others. What takes it back is the same with the instances that were routed before.
+    Route {
+        /// The instances that get traffic; never none.
+        to: Vec<Instance>,
     },
     /// Watches the balancers' counters for the host.
     Watch,
@@ -84,10 +85,10 @@ impl Action {
             Self::Task { .. } => "task",
             Self::Drain => "drain",
             Self::Enable { .. } => "enable",
-            Self::Route { .. } => "route",
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",
+            Self::Route { .. } => "route",
             Self::Watch => "watch",
             Self::Confirm { .. } => "confirm",
         }
@@ -109,7 +110,7 @@ impl fmt::Display for Action {
             Self::Task { name, .. } => write!(f, "task {name}"),
             Self::Activate { release: Some(release), .. } => write!(f, "restart on {release}"),
             Self::Route { to } => {
-                let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+                let to: Vec<_> = to.iter().map(ToString::to_string).collect();
                 write!(f, "route to {}", to.join(", "))
             }
             other => f.write_str(other.verb()),

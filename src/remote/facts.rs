@@ -60,7 +60,7 @@ fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
 }
 
 /// The commands in `text` that are surely run by `sudo`, as far as they can be known without running the rest.
-fn run_by_sudo(text: &str) -> Vec<String> {
+pub(super) fn run_by_sudo(text: &str) -> Vec<String> {
     // A piece that is no list of words is the first half of a quoted text, and what follows is the rest of it.
     text.split([';', '|', '&', '\n', '<', '>'])
         .map_while(shlex::split)
@@ -110,6 +110,7 @@ pub fn read_facts(output: &Output) -> HostFacts {
         current: words(text, "current").next().and_then(|id| id.parse().ok()),
         releases: words(text, "release").filter_map(release).collect(),
         instances: words(text, "instance").filter_map(instance).collect(),
+        routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
         problems: words(text, "problem").map(problem).collect(),
     }
@@ -135,7 +136,7 @@ fn instance(line: &str) -> Option<InstanceFacts> {
     })
 }
 
-fn problem(line: &str) -> Problem {
+pub(super) fn problem(line: &str) -> Problem {
     let (what, help) = line.split_once('\t').unwrap_or((line, ""));
     Problem { what: what.to_owned(), help: (!help.is_empty()).then(|| help.to_owned()) }
 }
@@ -144,6 +145,7 @@ impl HostFacts {
     /// Instances answer in any order; people and plans want one.
     fn sorted(mut self) -> Self {
         self.instances.sort_by_key(|one| one.instance);
+        self.routed.sort_unstable();
         self.releases.sort_by(|one, other| one.id.cmp(&other.id));
         self
     }

@@ -6,6 +6,7 @@
 mod answer;
 mod facts;
 mod render;
+mod route;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
+pub use route::{read_problems, read_routed};
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.
 const LEAST_FREE_KB: u64 = 64 * 1024;
@@ -53,13 +55,14 @@ impl Site<'_> {
     #[must_use]
     pub fn script(&self, host: &Host, action: &Action) -> Option<Script> {
         Some(match action {
-            Action::Drain | Action::Enable { .. } | Action::Watch | Action::Route { .. } => return None,
+            Action::Drain | Action::Enable { .. } | Action::Watch => return None,
             Action::Upload { release } => self.upload(host, release),
             Action::Stage { release } => self.stage(host, release),
             Action::Task { name, release } => self.task(host, name, release)?,
             Action::Activate { release, instances } => self.activate(host, release.as_ref(), instances),
             Action::Health { release, instances } => self.health(host, release, instances),
             Action::Warm { release, instances } => self.warm(host, release, instances),
+            Action::Route { to } => self.route(host, to),
             Action::Confirm { release, keep } => self.confirm(host, release, *keep),
         })
     }

@@ -171,7 +171,7 @@ impl Site<'_> {
     }
 
     /// What every command of the user's finds in its environment.
-    fn exported(&self, host: &Host, release: Option<&ReleaseId>) -> BTreeMap<String, String> {
+    pub(super) fn exported(&self, host: &Host, release: Option<&ReleaseId>) -> BTreeMap<String, String> {
         let mut values = BTreeMap::from([
             ("SHIPIT_HOST".to_owned(), host.name.to_string()),
             ("SHIPIT_ADDRESS".to_owned(), host.address.to_string()),

@@ -255,12 +255,12 @@ fn goes_well(action: &Action, lane: usize) -> (StepResult, f64) {
         Action::Upload { .. } => ("12.3 MB", 1.2 + more),
         Action::Stage { .. } => ("412 files", 0.9 + more / 2.0),
         Action::Task { .. } => ("exit 0", 4.2),
-        Action::Route { .. } => ("", 0.4),
         Action::Drain => ("last request gone", 3.1 + 2.0 * more),
         Action::Enable { .. } => ("UP on lb1, lb2", 1.1),
         Action::Activate { .. } => ("2 instances", 4.0 + more),
         Action::Health { .. } => ("200 in 38ms, 2 of 2", 2.1),
         Action::Warm { .. } => ("10 requests, slowest 212ms", 1.3),
+        Action::Route { .. } => ("drained in 0.3s", 0.6),
         Action::Watch => ("0 errors in 240 requests", 5.0),
         Action::Confirm { .. } => ("1 release pruned", 0.4 + more / 4.0),
     };

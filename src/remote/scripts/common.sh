@@ -84,3 +84,30 @@ alone() {
     progress "waiting for an earlier $1"
     limited "$2" flock 9 || fail "an earlier $1 still runs on this host" "wait for its end, or see what hangs: fuser $lock"
 }
+
+# problem WHAT [HELP]: something that stands in the way of a deploy.
+problem() {
+    printf 'problem %s\t%s\n' "$1" "${2-}"
+}
+
+# check_sudo: whether each line of SUDO (`-u USER`, where there is one, `--`, and a command, its words quoted) may be run without a
+# password; sudo itself is asked. Fails if one may not.
+check_sudo() {
+    allowed=0
+    while read -r command; do
+        [ -n "$command" ] || continue
+        command -v sudo >/dev/null 2>&1 || {
+            problem "the recipe uses sudo, which is not installed" "install sudo, or do without it"
+            return 1
+        }
+        user=${command#-u }
+        [ "$user" != "$command" ] && user=${user%% *} || user=root
+        eval "sudo -n -l $command" >/dev/null 2>&1 && continue
+        problem "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
+            "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: ${command#*-- }"
+        allowed=1
+    done <<END
+$SUDO
+END
+    return "$allowed"
+}

@@ -4,10 +4,6 @@
 # Answers, besides the common ones:
 #   current ID | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | cached | problem WHAT<tab>HELP
 
-problem() {
-    printf 'problem %s\t%s\n' "$1" "${2-}"
-}
-
 look_at_current() {
     if [ -L "$ROOT/current" ]; then
         target=$(readlink "$ROOT/current")
@@ -87,25 +83,6 @@ look_at_tools() {
     done
 }
 
-# Whether the commands that begin with sudo may be run without a password; sudo itself is asked. The words of a command
-# come quoted, after sudo's own options.
-look_at_sudo() {
-    while read -r command; do
-        [ -n "$command" ] || continue
-        command -v sudo >/dev/null 2>&1 || {
-            problem "the recipe uses sudo, which is not installed" "install sudo, or restart the app without it"
-            return
-        }
-        user=${command#-u }
-        [ "$user" != "$command" ] && user=${user%% *} || user=root
-        eval "sudo -n -l $command" >/dev/null 2>&1 ||
-            problem "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
-                "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: ${command#*-- }"
-    done <<END
-$SUDO
-END
-}
-
 look_at_current
 look_at_releases
 [ -z "$DIGEST" ] || [ ! -f "$ROOT/.shipit/cache/$DIGEST" ] || printf 'cached\n'
@@ -113,7 +90,7 @@ if [ "$PURPOSE" = deploy ]; then
     look_at_disk
     look_at_links
     look_at_tools
-    look_at_sudo
+    check_sudo
 fi
 [ "$PROOF" != process ] || survey
 each_instance look_at_instance

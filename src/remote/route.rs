@@ -1,0 +1,199 @@
+//! The local nginx: the scripts that say where its traffic goes, with their data.
+
+use std::net::IpAddr;
+
+use super::answer::words;
+use super::facts::{problem, run_by_sudo};
+use super::render::command;
+use super::{Site, seconds};
+use crate::model::{Host, HotswapSpec, IncludeSpec, Instance, Leftover, LinkSpec, Problem, Scope, Template};
+use crate::transport::{Output, Script, word};
+
+const COMMON: &str = include_str!("scripts/common.sh");
+const ROUTED: &str = include_str!("scripts/routed.sh");
+const NGINX: &str = include_str!("scripts/nginx.sh");
+const CONNECTIONS: &str = include_str!("scripts/connections.sh");
+
+/// How long nginx may take to apply its configuration, in seconds: it took 0.6 s at most where it was measured, and it
+/// tries for 2.5 s to get a port that another program has.
+const APPLY_TIMEOUT: &str = "5";
+
+/// The command that prints nginx's whole configuration where the recipe has none to test it.
+const DUMP: &str = "nginx -T";
+
+/// Reads the lines `route PORT up|down` of a look: the instances that get traffic.
+#[must_use]
+pub fn read_routed(text: &str) -> Vec<Instance> {
+    let up = words(text, "route").filter_map(|line| line.strip_suffix(" up"));
+    up.filter_map(|port| port.parse().ok().map(Instance)).collect()
+}
+
+/// Reads the answer of [`Site::check_route`].
+#[must_use]
+pub fn read_problems(output: &Output) -> Vec<Problem> {
+    if output.code == 0 {
+        return words(&output.stdout, "problem").map(problem).collect();
+    }
+    let why = words(&output.stdout, "fail").next().map_or_else(|| output.stderr.trim().to_owned(), str::to_owned);
+    vec![Problem { what: format!("the look at nginx failed: {why}"), help: None }]
+}
+
+impl Site<'_> {
+    /// The script that sends the traffic of the local nginx on `host` to the instances `to` and to no other.
+    pub(super) fn route(&self, host: &Host, to: &[Instance]) -> Script {
+        let drain = &self.recipe.drain;
+        let script = Script::new(include_str!("scripts/route.sh")).using(CONNECTIONS).using(NGINX);
+        let script =
+            self.exported(host, None).into_iter().fold(script, |script, (name, value)| script.export(&name, value));
+        let script = self.nginx(self.with_routes(script, host).using(COMMON), host);
+        let script = self.recipe.app.instances.iter().fold(script, |script, instance| {
+            script.with(&format!("ROUTE_WATCH_{instance}"), self.watched(host, *instance))
+        });
+        script
+            .with("ROUTE_TO", ports(to))
+            .with("APPLY_TIMEOUT", APPLY_TIMEOUT)
+            .with("DRAIN_TIMEOUT", seconds(drain.timeout))
+            .with("LEFTOVER", if drain.leftover == Leftover::Cut { "cut" } else { "abort" })
+    }
+
+    /// Gives `script` the function `look_at_routes`, which prints for each instance `route PORT up` or `route PORT down`, and
+    /// its data.
+    #[must_use]
+    pub fn with_routes(&self, script: Script, host: &Host) -> Script {
+        let instances = &self.recipe.app.instances;
+        let script = script.using(ROUTED).with("ROUTE_PORTS", ports(instances));
+        let each = |script: Script, name: &str, template: &Template| {
+            instances.iter().fold(script, |script, instance| {
+                script.with(&format!("ROUTE_{name}_{instance}"), self.of_instance(host, *instance, template))
+            })
+        };
+        match &self.recipe.hotswap {
+            None => script.with("ROUTE_FORM", ""),
+            Some(HotswapSpec::Include(IncludeSpec { upstream, server, .. })) => {
+                let script = script.with("ROUTE_FORM", "include").with("ROUTE_FILE", upstream.plain(&self.scope(host)));
+                each(script, "SERVER", server)
+            }
+            Some(HotswapSpec::Links(LinkSpec { link, socket })) => {
+                let script = script.with("ROUTE_FORM", "links");
+                each(each(script, "LINK", link), "SOCKET", socket)
+            }
+        }
+    }
+
+    /// The script that looks whether [`crate::plan::Action::Route`] can work on `host`; `None` without `[hotswap]`. It
+    /// changes nothing; [`read_problems`] reads its answer.
+    #[must_use]
+    pub fn check_route(&self, host: &Host) -> Option<Script> {
+        let spec = self.recipe.hotswap.as_ref()?;
+        let script = Script::new(include_str!("scripts/check_route.sh")).using(NGINX);
+        let script = self.nginx(self.with_routes(script, host).using(COMMON), host);
+        let script = script.with("DRAIN_TIMEOUT", seconds(self.recipe.drain.timeout));
+        Some(match spec {
+            HotswapSpec::Links(_) => script.with("SUDO", "").with("ROUTE_DUMP", DUMP),
+            HotswapSpec::Include(include) => {
+                let commands = [&include.test, &include.reload].map(|one| command(one, &self.scope(host)));
+                let dump = dump(&commands[0]).unwrap_or_default();
+                script.with_lines("SUDO", commands.iter().flat_map(|one| run_by_sudo(one))).with("ROUTE_DUMP", dump)
+            }
+        })
+    }
+
+    /// The data about nginx itself.
+    fn nginx(&self, script: Script, host: &Host) -> Script {
+        let Some(HotswapSpec::Include(IncludeSpec { test, reload, pid, error_log, .. })) = &self.recipe.hotswap else {
+            return script;
+        };
+        let scope = self.scope(host);
+        script
+            .with("ROUTE_TEST", command(test, &scope))
+            .with("ROUTE_RELOAD", command(reload, &scope))
+            .with("ROUTE_PID", pid.plain(&scope))
+            .with("ROUTE_LOG", error_log.plain(&scope))
+    }
+
+    /// What the connections to `instance` are told by.
+    fn watched(&self, host: &Host, instance: Instance) -> String {
+        match &self.recipe.hotswap {
+            None => String::new(),
+            Some(HotswapSpec::Include(include)) => watch(&self.of_instance(host, instance, &include.server)),
+            Some(HotswapSpec::Links(links)) => format!("unix {}", self.of_instance(host, instance, &links.socket)),
+        }
+    }
+
+    fn of_instance(&self, host: &Host, instance: Instance, template: &Template) -> String {
+        template.plain(&Scope { instance: Some(instance), ..self.scope(host) })
+    }
+}
+
+fn ports(instances: &[Instance]) -> String {
+    instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// What connections to a `server` of nginx are told by, in the form that `scripts/connections.sh` describes.
+fn watch(server: &str) -> String {
+    if let Some(path) = server.strip_prefix("unix:") {
+        return format!("unix {path}");
+    }
+    // What nginx assumes without a port.
+    let colon = server.rfind(':').filter(|at| !server[*at..].contains(']'));
+    let (name, port) = colon.map_or((server, 80), |at| (&server[..at], server[at + 1..].parse().unwrap_or(80)));
+    let forms: Vec<String> = match name.trim_matches(['[', ']']) {
+        "localhost" => ["127.0.0.1", "::1"].iter().filter_map(|one| one.parse().ok()).map(hex).collect(),
+        name => name.parse().map(hex).into_iter().collect(),
+    };
+    // A name that only the host can resolve.
+    let forms = if forms.is_empty() { vec![String::new()] } else { forms };
+    let forms: Vec<String> = forms.into_iter().map(|form| format!("{form}:{port:04X}")).collect();
+    format!("tcp {}", forms.join(" "))
+}
+
+/// `address` as proc(5) describes it: each group of 32 bits in the host's byte order, which is little-endian by now.
+fn hex(address: IpAddr) -> String {
+    let bytes = match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let groups =
+        bytes.chunks(4).flat_map(|group| group.iter().rev().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>());
+    groups.collect()
+}
+
+/// The command that prints the configuration that the command `test` checks, if it is plain enough to be changed.
+fn dump(test: &str) -> Option<String> {
+    if test.contains([';', '|', '&', '<', '>', '$', '`', '~', '(', '*', '\n']) {
+        return None;
+    }
+    let words = shlex::split(test)?;
+    if words.iter().filter(|one| *one == "-t").count() != 1 {
+        return None;
+    }
+    let words = words.iter().map(|one| if one == "-t" { "-T".to_owned() } else { word(one) });
+    Some(words.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_told_by_the_forms_of_proc() {
+        for (server, forms) in [
+            ("127.0.0.1:4040", "tcp 0100007F:0FC8"),
+            ("[::1]:4040", "tcp 00000000000000000000000001000000:0FC8"),
+            ("[fd00::12]", "tcp 000000FD000000000000000012000000:0050"),
+            ("localhost:80", "tcp 0100007F:0050 00000000000000000000000001000000:0050"),
+            ("app.internal:4040", "tcp :0FC8"),
+            ("unix:/run/a b/4040.sock", "unix /run/a b/4040.sock"),
+        ] {
+            assert_eq!(watch(server), forms, "{server}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_printed_by_the_command_that_tests_it() {
+        assert_eq!(dump("sudo -n nginx -t").as_deref(), Some("sudo -n nginx -T"));
+        assert_eq!(dump("'/a b/nginx' -t -c '/a b/c'").as_deref(), Some("'/a b/nginx' -T -c '/a b/c'"));
+        assert_eq!(dump("nginx -t && true"), None);
+        assert_eq!(dump("make check"), None);
+    }
+}

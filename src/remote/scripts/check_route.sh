@@ -1,0 +1,167 @@
+# Looks whether the local nginx can be told where traffic goes. Changes nothing.
+#
+# Data: ROUTE_DUMP (the command that prints nginx's whole configuration; may be empty) SUDO (commands behind sudo, one a
+# line) DRAIN_TIMEOUT (seconds), and those of routed.sh and nginx.sh
+# Answers: problem WHAT<tab>HELP
+
+check_include() {
+    follow_include
+    lines='' block="upstream app { include \"$ROUTE_FILE\"; }"
+    for port in $ROUTE_PORTS; do
+        of SERVER "$port"
+        lines="$lines${lines:+ }\`server $VALUE max_fails=0;\`"
+    done
+    me=$(id -un)
+    if [ ! -f "$FILE" ]; then
+        problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $lines; and into nginx.conf: \`$block\`"
+    elif [ ! -r "$FILE" ]; then
+        problem "$ROUTE_FILE can't be read by $me" "it is a file of shipit's own: give it to $me"
+    else
+        check_lines
+    fi
+    check_directory
+    find_master || problem "$WHY_NO_MASTER" "start nginx, or name its pid file: [hotswap] pid = \"…\""
+    check_sudo || return 0
+    nginx_command test "$ROUTE_TEST" || {
+        EMERG=$(emerg "$SCRATCH/test")
+        problem "the test of nginx's configuration fails${EMERG:+: $EMERG}" "see for yourself: $ROUTE_TEST"
+        return 0
+    }
+    dump || return 0
+    grep -qxF "# configuration file $ROUTE_FILE:" "$SCRATCH/dump" || grep -qxF "# configuration file $FILE:" "$SCRATCH/dump" ||
+        problem "nginx does not include $ROUTE_FILE" "add to nginx.conf: \`$block\`"
+    check_settings
+}
+
+check_lines() {
+    include_file "$FILE" >"$SCRATCH/states"
+    while IFS= read -r odd; do
+        case $odd in
+            odd\ *) problem "$ROUTE_FILE holds what does not belong there: ${odd#odd }" "it holds comments and, each on a line of its own, $lines" ;;
+            *\ bare)
+                of SERVER "${odd%% *}"
+                problem "\`server $VALUE\` in $ROUTE_FILE has no max_fails=0: nginx takes both instances out for 10 s when each is restarted once" \
+                    "write \`server $VALUE max_fails=0;\`"
+                ;;
+        esac
+    done <"$SCRATCH/states"
+}
+
+# Tries what a change does, with the bytes that are there and their time.
+check_directory() {
+    directory=${PLACE%/*}
+    if [ ! -w "$directory" ]; then
+        problem "$directory can't be written by $me" "shipit renames files there: give the directory to $me"
+        return
+    fi
+    [ -r "$FILE" ] || return 0
+    # A run that changes it right now has proved that it can be changed.
+    if command -v flock >/dev/null 2>&1; then
+        (: >>"$PLACE.shipit-lock") 2>/dev/null || [ -r "$PLACE.shipit-lock" ] || return 0
+        exec 9<"$PLACE.shipit-lock"
+        flock -n 9 || return 0
+    fi
+    if ! cp -p "$FILE" "$PLACE.shipit-new" 2>/dev/null || ! mv -f "$PLACE.shipit-new" "$FILE" 2>/dev/null; then
+        problem "$FILE can't be replaced by $me" "give the file and its directory to $me"
+    fi
+    rm -f "$PLACE.shipit-new" 2>/dev/null
+    exec 9<&-
+}
+
+check_links() {
+    for port in $ROUTE_PORTS; do
+        link_target "$port"
+        of LINK "$port"
+        link=$VALUE
+        of SOCKET "$port"
+        [ -w "${link%/*}" ] || problem "${link%/*} can't be written by $(id -un)" "shipit makes links there: give the directory to $(id -un)"
+        [ -n "$TARGET" ] || [ ! -e "$link" ] || problem "$link is no symbolic link" "move it away: shipit points it at $VALUE"
+        [ -e "$link" ] || problem "$link leads nowhere" "point it at the app: ln -sfn $VALUE $link"
+    done
+    dump || return 0
+    check_settings
+    for port in $ROUTE_PORTS; do
+        of LINK "$port"
+        SHIPIT_LINK=$VALUE awk '
+            function token(word) {
+                if (word == "{") {
+                    depth++
+                    if (first == "upstream") inside = depth
+                } else if (word == "}") {
+                    if (depth == inside) {
+                        if (mine && keeps) pooled = 1
+                        inside = mine = keeps = 0
+                    }
+                    depth--
+                } else if (word == ";") {
+                    if (inside && first == "keepalive") keeps = 1
+                    if (inside && first == "server" && value == "unix:" ENVIRON["SHIPIT_LINK"]) {
+                        mine = found = 1
+                        if (!safe) bare = 1
+                    }
+                } else {
+                    if (first == "") first = word
+                    else if (value == "") value = word
+                    if (word == "max_fails=0") safe = 1
+                    return
+                }
+                first = value = ""
+                safe = 0
+            }
+            {
+                sub(/(^|[ \t])#.*/, "")
+                gsub(/[;{}]/, " & ")
+                gsub(/"/, "")
+                for (i = 1; i <= NF; i++) token($i)
+            }
+            END { print (found ? "" : "missing"), (bare ? "bare" : ""), (pooled ? "pooled" : "") }' "$SCRATCH/dump" >"$SCRATCH/found"
+        read -r found <"$SCRATCH/found" || :
+        server="server unix:$VALUE max_fails=0;"
+        case $found in
+            *missing*) problem "nginx does not know $VALUE" "add to nginx.conf: \`upstream app { $server }\` with such a line for each instance" ;;
+        esac
+        case $found in
+            *bare*) problem "\`server unix:$VALUE\` has no max_fails=0: nginx takes instances out for 10 s when each is restarted once" "write \`$server\`" ;;
+        esac
+        case $found in
+            *pooled*) problem "the upstream of $VALUE has keepalive: its pool would go on using an instance that is out" "take \`keepalive\` out of that upstream" ;;
+        esac
+    done
+}
+
+# dump: the configuration that is on disk, all files of it; fails if it can't be had.
+dump() {
+    [ -n "$ROUTE_DUMP" ] || return 1
+    case $ROUTE_DUMP in
+        sudo\ *) eval "sudo -n -l -- ${ROUTE_DUMP#sudo -n }" >/dev/null 2>&1 || return 1 ;;
+    esac
+    nginx_command dump "$ROUTE_DUMP"
+}
+
+# What makes a reload lose requests, or a request run twice.
+check_settings() {
+    cut=$(sed 's/#.*//' "$SCRATCH/dump" | awk '
+        $1 == "worker_shutdown_timeout" {
+            time = $2
+            sub(/;.*/, "", time)
+            unit = 1
+            if (time ~ /ms$/) unit = 0.001
+            else if (time ~ /m$/) unit = 60
+            else if (time ~ /h$/) unit = 3600
+            print int(time * unit)
+            exit
+        }')
+    if [ -n "$cut" ] && [ "$cut" -lt "$DRAIN_TIMEOUT" ]; then
+        problem "nginx's worker_shutdown_timeout cuts requests after ${cut}s, and the recipe lets them take ${DRAIN_TIMEOUT}s" \
+            "write \`worker_shutdown_timeout ${DRAIN_TIMEOUT}s;\`, or leave it away"
+    fi
+    ! sed 's/#.*//' "$SCRATCH/dump" | grep -q 'proxy_next_upstream.*non_idempotent' ||
+        problem "nginx may send a POST to two instances: proxy_next_upstream has non_idempotent" "take that word away"
+}
+
+scratch
+case $ROUTE_FORM in
+    include) check_include ;;
+    links) check_links ;;
+esac
+exit 0
