@@ -20,7 +20,7 @@ use crate::remote::{Purpose, Site, judge, look, read_facts, read_problems};
 use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
-const LOOK_SLACK: Duration = Duration::from_secs(20);
+const LOOK_SLACK: Duration = Duration::from_mins(1);
 
 /// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
 const OWN_WORDS: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use super::board::{Board, Doing, LaneNow};
 use super::news::News;
 use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Stamped, StepResult};
-use crate::model::clean;
+use crate::model::{Until, clean};
 use crate::plan::Action;
 
 impl Board {
@@ -107,7 +107,7 @@ impl Board {
         let (took, undo) = (now - lane.since, matches!(lane.doing, Doing::Undo(_)));
         lane.took.push((action.verb().to_owned(), took));
         match result {
-            StepResult::Ok(_) if matches!(action, Action::Enable { .. }) => self.serves(at, true),
+            StepResult::Ok(_) if matches!(action, Action::Enable { until: Until::Up }) => self.serves(at, true),
             // Cut off because somebody wants an end: that is no failure of the host.
             StepResult::Unknown(_) if self.cancel == Some(Cancel::Unwind) && !undo => {}
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {

@@ -71,7 +71,10 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
         let help = |text: String| format!("{} {text}", paint.good("help:"));
         lines.extend(advice(plan, outcome).into_iter().map(help));
         let code = paint.bad(format!("exit {}:", outcome.end.code()));
-        lines.push(format!("{code} {} ({})", outcome.end.words(), seconds(elapsed)));
+        // On a first deploy there was nobody before who could serve again.
+        let nobody = outcome.end == End::RolledBack && !outcome.hosts.values().any(|state| state.serving);
+        let words = if nobody { "failed and rolled back, nothing serves as before" } else { outcome.end.words() };
+        lines.push(format!("{code} {words} ({})", seconds(elapsed)));
     }
     lines.join("\n") + "\n"
 }

@@ -221,3 +221,35 @@ fn all_instances_are_waited_for_at_once_and_one_failure_is_enough() {
         assert!(failed.contains(&format!("instance {nobody} did not")), "{failed}");
     }
 }
+
+#[test]
+fn where_the_process_is_another_users_its_socket_tells() {
+    if std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) != 0) {
+        eprintln!("only root can be two users");
+        return;
+    }
+    for shell in shells() {
+        let (mut rig, listener, [old, new]) = host(&shell, "127.0.0.1", UP);
+        rig.point_current_at(OLD);
+        rig.give_to_nobody();
+        let address = listener.local_addr().unwrap();
+        let app = App::start(&old, &listener);
+        // The restart did nothing: whoever listens listened before.
+        rig.activate(Some(NEW)).ok();
+        let failed = never(&mut rig, NEW);
+        assert!(failed.contains("may not be looked at"), "{}: {failed}", shell.name);
+        drop((app, listener));
+        let listener = TcpListener::bind(address).unwrap();
+        let _app = App::start(&new, &listener);
+        drop(listener);
+        rig.health(NEW).ok();
+        // After a reboot, every process began after the switch; if current was switched back by hand, nobody knows.
+        let note = rig.root.join(".shipit/sockets").join(address.port().to_string());
+        let text = fs::read_to_string(&note).unwrap();
+        let boot = text.split(' ').next().unwrap();
+        fs::write(&note, text.replace(boot, "another-boot")).unwrap();
+        rig.health(NEW).ok();
+        rig.point_current_at(OLD);
+        never(&mut rig, NEW);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -78,6 +79,8 @@ pub struct Rig {
     pub recipe: Recipe,
     /// More for the environment of the session.
     pub environment: BTreeMap<&'static str, String>,
+    /// Whom the session belongs to, if not to us.
+    user: Option<u32>,
 }
 
 /// What came of a script.
@@ -143,7 +146,15 @@ impl Rig {
             hotswap: None,
             tasks: vec![],
         };
-        Self { root: root.to_owned(), dir, shell: shell.clone(), inventory, recipe, environment: BTreeMap::new() }
+        Self {
+            root: root.to_owned(),
+            dir,
+            shell: shell.clone(),
+            inventory,
+            recipe,
+            environment: BTreeMap::new(),
+            user: None,
+        }
     }
 
     pub fn host(&self) -> &Host {
@@ -152,6 +163,13 @@ impl Rig {
 
     pub fn site(&self) -> Site<'_> {
         Site { inventory: &self.inventory, recipe: &self.recipe }
+    }
+
+    /// Gives the host and all further sessions to a user who may not look at our processes. Only root can.
+    pub fn give_to_nobody(&mut self) {
+        const NOBODY: u32 = 65534;
+        sh(self.dir.path(), &format!("chown -R {NOBODY}:{NOBODY} ."));
+        self.user = Some(NOBODY);
     }
 
     pub fn instances(&mut self, ports: &[u16]) {
@@ -210,6 +228,9 @@ impl Rig {
         };
         command.env("PATH", &self.shell.path).env("TMPDIR", self.dir.path()).envs(&self.environment);
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let (sender, receiver) = mpsc::channel();

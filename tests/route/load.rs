@@ -24,8 +24,8 @@ impl Load {
     /// Two clients with a connection for each request, and one that keeps its connection as long as the server wants, and posts.
     pub fn start(port: u16) -> Self {
         let shared = Arc::<Shared>::default();
-        let heads = ["GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"; 2];
-        let upload = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
+        let heads = ["GET /work HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"; 2];
+        let upload = "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
         let clients = heads.into_iter().chain([upload]).map(|head| {
             let shared = shared.clone();
             thread::spawn(move || client(&shared, port, head))

@@ -87,7 +87,11 @@ fn nobody_and_strangers_get_no_traffic() {
 #[test]
 fn a_reload_that_comes_late_is_waited_for() {
     let late = INCLUDE.replace("reload = \"", "reload = \"(sleep 0.7; exec ").replace("-s reload\"", "-s reload) &\"");
-    let rig = Rig::start(2, &late, PATIENT);
+    let mut rig = Rig::start(2, &late, PATIENT);
+    // Without a pool there is no connection whose end could be waited for instead.
+    rig.stop_nginx();
+    rig.configure(&rig.upstream("app").replace("keepalive 8;", ""), "");
+    rig.start_nginx();
     let began = Instant::now();
     rig.route(&[1]);
     assert!(began.elapsed() > Duration::from_millis(700));

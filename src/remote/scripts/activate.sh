@@ -55,6 +55,7 @@ runs_it_well() {
 restart() {
     ! runs_it_well || return 0
     cd "$ROOT/current/" || fail "$ROOT/current can't be entered"
+    [ "$PROOF" != process ] || note_sockets
     ENVIRONMENT="$ENVIRONMENT${NL}export SHIPIT_PORT=$PORT"
     run_command "$RESTART_TIMEOUT" "$PORT"
     [ "$CODE" != 0 ] || return 0

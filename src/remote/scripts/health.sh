@@ -85,7 +85,10 @@ gave_up() {
         *'no release that can be told'*)
             fail "instance $PORT is $WHY" "run shipit as the app's user, allow it sudo, or let the health page name the release: [health] release = \"header:X-Release\"" ;;
     esac
-    fail "instance $PORT did not get healthy in ${DEADLINE}s: $WHY, from $URL, $tries tries"
+    # Without the app's own words this is hard to mend.
+    advice=''
+    [ -n "$COMMAND" ] || advice="to see the app's own words here, give the recipe a command that prints them: [app] logs = \"sudo -n journalctl -n 20 -u app@{port}\""
+    fail "instance $PORT did not get healthy in ${DEADLINE}s: $WHY, from $URL, $tries tries" "$advice"
 }
 
 SEEN='' RUNNING=''

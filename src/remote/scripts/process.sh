@@ -12,12 +12,14 @@ survey() {
     [ -n "$SOCKETS" ] || return 0
     find_listeners
     # Processes of other users are hidden from us, but perhaps not from sudo. Root sees all.
-    if unexplained && [ ! -r /proc/1/environ ] && command -v sudo >/dev/null 2>&1; then
+    if unexplained && [ -n "$HIDDEN" ] && command -v sudo >/dev/null 2>&1 && sudo -n -l sh >/dev/null 2>&1; then
         find_listeners sudo -n
+        HIDDEN=''
     fi
 }
 
-# find_sockets: sets SOCKETS to the sockets that listen where INSTANCES say, words of `PORT:INODE`.
+# find_sockets: sets SOCKETS to the sockets that listen where INSTANCES say, words of `PORT:INODE`, and HIDDEN to the ports of
+# those whose processes we may not look at, because they are another user's.
 # The format is proc(5)'s: addresses in hexadecimal, each 32-bit group in the host's byte order, and 0A for LISTEN.
 find_sockets() {
     wanted=''
@@ -29,7 +31,7 @@ END
     tables=/proc/net/tcp
     [ ! -r /proc/net/tcp6 ] || tables="$tables /proc/net/tcp6"
     # shellcheck disable=SC2086 # one or two words
-    SOCKETS=$(awk -v wanted="$wanted" '
+    found=$(awk -v wanted="$wanted" -v me="$(id -u)" '
         BEGIN {
             zero = "00000000"
             any6 = zero zero zero zero
@@ -48,9 +50,57 @@ END
         }
         $4 == "0A" {
             split($2, at, ":")
-            if (at[2] in name && (!(at[2] in addresses) || index(addresses[at[2]], " " at[1] " ")))
+            if (at[2] in name && (!(at[2] in addresses) || index(addresses[at[2]], " " at[1] " "))) {
                 printf "%s:%s ", name[at[2]], $10
-        }' $tables)
+                if (me != 0 && $8 != me) hidden = hidden " " name[at[2]]
+            }
+        }
+        END { printf "\n%s", hidden }' $tables)
+    SOCKETS=${found%%"$NL"*}
+    HIDDEN=''
+    [ "$SOCKETS" = "$found" ] || HIDDEN=${found#*"$NL"}
+}
+
+# own_sockets: sets OWN to the inodes of SOCKETS that are of the instance PORT.
+own_sockets() {
+    OWN=''
+    for socket in $SOCKETS; do
+        [ "${socket%:*}" != "$PORT" ] || OWN="$OWN ${socket#*:}"
+    done
+}
+
+# The kernel's name for this boot of the host.
+this_boot() {
+    cat /proc/sys/kernel/random/boot_id
+}
+
+# note_sockets: notes, before the instance PORT is restarted on RELEASE, which sockets are not the new process's.
+note_sockets() {
+    own_sockets
+    mkdir -p "$ROOT/.shipit/sockets"
+    printf '%s %s%s\n' "$(this_boot)" "$RELEASE" "$OWN" >"$ROOT/.shipit/sockets/$PORT" || fail "$ROOT/.shipit/sockets/$PORT can't be written"
+}
+
+# by_socket: where the process is another user's, its socket tells. One that was not there before the restart was opened by
+# a process that began after current was switched, as were all after a reboot. Sets RUNNING and HOLDERS.
+by_socket() {
+    case "$HIDDEN " in
+        *" $PORT "*) ;;
+        *) return 1 ;;
+    esac
+    boot='' release='' others=''
+    read -r boot release others 2>/dev/null <"$ROOT/.shipit/sockets/$PORT" || return 1
+    if [ "$boot" != "$(this_boot)" ]; then
+        [ "$(readlink "$ROOT/current")" = "releases/$release" ] || return 1
+        others=''
+    fi
+    own_sockets
+    for inode in $OWN; do
+        case " $others " in
+            *" $inode "*) return 1 ;;
+        esac
+    done
+    RUNNING=$release HOLDERS="socket$OWN"
 }
 
 # find_processes COMMAND…: sets PROCESSES to the processes whose executable is, or that work, in a release below ROOT,
@@ -163,6 +213,7 @@ identify() {
 $LISTENERS
 END
     [ -z "$RUNNING" ] || return 0
+    ! by_socket || return 0
     case " $SOCKETS" in
         *" $PORT:"*) SEEN='the process that listens there is of no release, or may not be looked at' ;;
         *) SEEN='nothing listens there' ;;
