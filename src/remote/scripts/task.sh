@@ -27,7 +27,7 @@ fi
 run_command "$TIMEOUT" task
 if [ "$CODE" = 0 ]; then
     [ -z "$ONCE" ] || printf 'done' >"$marker" || fail "task $NAME is done, but $marker can't be written"
-    show_output task
+    cat "$SCRATCH/task.out" >&2
     # The last line is most often the one that says what was done.
     last=$(tail -n 1 "$SCRATCH/task.out" | cut -c 1-100)
     [ -z "$last" ] || printf 'said %s\n' "$last"
