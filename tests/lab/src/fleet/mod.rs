@@ -170,7 +170,15 @@ impl Fleet {
             std::os::unix::fs::symlink(sockets.join(format!("{}-{port}.sock", host.name)), &link)
                 .map_err(Error::file("create", &link))?;
         }
-        Ok(())
+        // Without a command in the recipe, a check asks the `nginx` that the login finds.
+        let bin = host.directory.join("home/bin");
+        fs::create_dir_all(&bin).map_err(Error::file("create", &bin))?;
+        let nginx = format!(
+            "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/bin exec {} {} \"$@\"\n",
+            self.layout.bin("nginxctl").display(),
+            host.name
+        );
+        write_program(&bin.join("nginx"), &nginx)
     }
 
     /// Waits until every balancer has seen that no app runs yet: haproxy takes a new server for up until its first check.
@@ -201,9 +209,7 @@ impl Fleet {
             .or_else(|_| fs::copy(&binary, &installed).map(drop))
             .map_err(Error::file("create", &installed))?;
         for (name, script) in SCRIPTS {
-            let path = self.layout.bin(name);
-            fs::write(&path, script).map_err(Error::file("write", &path))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))?;
+            write_program(&self.layout.bin(name), script)?;
         }
         Ok(())
     }
@@ -281,6 +287,11 @@ impl Drop for Fleet {
             eprintln!("lab: {error}");
         }
     }
+}
+
+fn write_program(path: &Path, script: &str) -> Result<()> {
+    fs::write(path, script).map_err(Error::file("write", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", path))
 }
 
 fn take_down(layout: &Layout) -> Result<()> {
