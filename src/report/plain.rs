@@ -149,8 +149,11 @@ impl Plain {
                 let felt = matches!(action, Action::Drain | Action::Enable { .. } | Action::Health { .. })
                     || matches!(action, Action::Route { .. } | Action::Task { .. });
                 let wanted = match self.detail(board, at.wave) {
-                    Detail::Steps => felt || undo || self.verbosity == Verbosity::Verbose,
-                    Detail::Total | Detail::Hosts => self.verbosity == Verbosity::Verbose,
+                    _ if self.verbosity == Verbosity::Verbose => true,
+                    // Many go back at once and alike: that they are back is enough.
+                    Detail::Steps if undo && board.goes_back_with_others(at) => false,
+                    Detail::Steps => felt || undo,
+                    Detail::Total | Detail::Hosts => false,
                 };
                 if !wanted {
                     return;
