@@ -7,8 +7,8 @@ use super::args::{Environment, Global};
 use super::exit::Exit;
 use super::say;
 use crate::config::{self, Demands};
-use crate::model::{Colour, Inventory, Paint, Recipe};
-use crate::report::{Settings, Surroundings, Verbosity};
+use crate::model::{Colour, Inventory, Observation, Paint, Recipe};
+use crate::report::{self, Settings, Surroundings, Verbosity};
 
 /// The global flags, resolved.
 pub struct App {
@@ -69,6 +69,13 @@ impl App {
     pub fn note(&self, what: &str) {
         if self.settings.verbosity != Verbosity::Quiet {
             say::line(what);
+        }
+    }
+
+    /// Says what was observed that stands in nobody's way, each thing once.
+    pub fn notes(&self, observed: &Observation) {
+        if self.settings.verbosity != Verbosity::Quiet {
+            report::notes(observed, self.paint()).iter().for_each(|one| say::line(one));
         }
     }
 

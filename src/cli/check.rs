@@ -39,6 +39,7 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     fleet.close().await;
     transport.close().await;
     print(&report::status(inventory, recipe, &observed, app.paint_stdout()));
+    app.notes(&observed);
     if survey.is_clear() {
         return print("\nready: nothing stands in the way of a deploy\n");
     }

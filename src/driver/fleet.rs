@@ -16,7 +16,7 @@ use crate::model::{
     Until, View,
 };
 use crate::plan::Action;
-use crate::remote::{Purpose, Site, judge, look, read_facts, read_problems};
+use crate::remote::{Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
 use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
@@ -120,7 +120,7 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
-    /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic.
+    /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic, and what that costs.
     pub async fn check_routes(&self, hosts: &[&Host], observed: &mut Observation) {
         let limit = self.recipe.health.timeout + LOOK_SLACK;
         let site = self.site();
@@ -129,12 +129,16 @@ impl<T: Transport> Fleet<T> {
             Some(async move { (&host.name, session.run(&script, limit, &Progress::unheard()).await) })
         });
         for (host, answer) in join_all(checks).await {
-            let problems = match answer {
-                Ok(output) => read_problems(&output),
-                Err(error) => vec![Problem { what: error.to_string(), help: None }],
+            let RouteCheck { problems, notes } = match answer {
+                Ok(output) => read_check(&output),
+                Err(error) => {
+                    let problem = Problem { what: error.to_string(), help: None };
+                    RouteCheck { problems: vec![problem], notes: Vec::new() }
+                }
             };
             if let Some(facts) = observed.hosts.get_mut(host) {
                 facts.problems.extend(problems);
+                facts.notes.extend(notes);
             }
         }
     }

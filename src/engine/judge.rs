@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::back::WITH_OTHERS;
 use super::{End, HostEnd, LaneEnd, Outcome, Scheduler};
 use crate::model::{HostName, ReleaseId};
 use crate::plan::{Phase, Plan};
@@ -44,8 +45,12 @@ impl Outcome {
             match end {
                 LaneEnd::Broken { failure, undo, trouble, .. } => {
                     failures.push((0, host, format!("undo ({undo})"), trouble.clone()));
-                    failures.push((1, host, verb.clone(), failure.clone()));
+                    if failure.what != WITH_OTHERS {
+                        failures.push((1, host, verb.clone(), failure.clone()));
+                    }
                 }
+                // Nothing failed there, and whatever did is told of its own host.
+                LaneEnd::Restored { failure, .. } if failure.what == WITH_OTHERS => {}
                 LaneEnd::Restored { failure, .. } => {
                     failures.push((if *phase == Phase::Failed { 3 } else { 2 }, host, verb.clone(), failure.clone()));
                 }
@@ -97,6 +102,7 @@ fn host_end(host: &HostName, plan: &Plan, ends: &[(HostName, Phase, LaneEnd, Str
         _ if lost => "could not be asked",
         Some(LaneEnd::Done) if release.as_ref() == Some(&plan.release.id) => "released",
         Some(LaneEnd::Done) => "changed since it was released",
+        Some(LaneEnd::Restored { failure, .. }) if failure.what == WITH_OTHERS => "put back with the others",
         Some(LaneEnd::Restored { .. }) => "put back",
         Some(LaneEnd::Broken { .. }) => "could not be put back",
         None if release.as_ref() == Some(&plan.release.id) => "ran it before",

@@ -41,6 +41,9 @@ pub struct HostFacts {
     /// What stands in the way of a deploy.
     #[serde(default)]
     pub problems: Vec<Problem>,
+    /// What does not stand in the way, and costs something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Problem>,
 }
 
 /// Whether a host could be reached.
@@ -192,6 +195,18 @@ impl HostFacts {
     pub fn healthy(&self) -> bool {
         !self.instances.is_empty() && self.instances.iter().all(|one| one.healthy)
     }
+
+    /// The instances that the local nginx sends nothing to, as far as that can be told.
+    pub fn unrouted(&self) -> impl Iterator<Item = Instance> + '_ {
+        let known = !self.routed.is_empty();
+        self.instances.iter().map(|one| one.instance).filter(move |one| known && !self.routed.contains(one))
+    }
+
+    /// Whether those who come by the local nginx get answers: every instance that it sends traffic to is healthy.
+    fn serves_alone(&self) -> bool {
+        let mut routed = self.instances.iter().filter(|one| self.unrouted().all(|out| out != one.instance)).peekable();
+        routed.peek().is_some() && routed.all(|one| one.healthy)
+    }
 }
 
 impl Observation {
@@ -222,13 +237,13 @@ impl Observation {
 
     /// The hosts of the app that take traffic: ready and up on every balancer that serves them.
     ///
-    /// A host without a balancer is taken to serve if its instances are healthy.
+    /// A host without a balancer is taken to serve if the instances are healthy that get traffic.
     #[must_use]
     pub fn view(&self, inventory: &Inventory, recipe: &Recipe) -> View {
         let serves = |host: &&Host| {
             let mut servers = self.servers_of(inventory, host).peekable();
             if servers.peek().is_none() {
-                return self.hosts.get(&host.name).is_some_and(HostFacts::healthy);
+                return self.hosts.get(&host.name).is_some_and(HostFacts::serves_alone);
             }
             servers.all(|(facts, name)| facts.servers.get(&name).is_some_and(ServerFacts::serves))
         };

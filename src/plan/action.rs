@@ -104,16 +104,37 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Which part of its host it is about, where that is not all of it: the instance, or where traffic goes.
+    #[must_use]
+    pub fn part(&self) -> Option<String> {
+        match self {
+            Self::Route { to } => Some(format!("to {}", list(to))),
+            Self::Activate { instances, .. } | Self::Health { instances, .. } | Self::Warm { instances, .. } => {
+                (instances.len() == 1).then(|| list(instances))
+            }
+            _ => None,
+        }
+    }
+
+    /// The word for it, and its part: for a line that moves.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let part = self.part().map(|part| format!(" {part}")).unwrap_or_default();
+        format!("{}{part}", self.short())
+    }
+}
+
+fn list(instances: &[Instance]) -> String {
+    instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Task { name, .. } => write!(f, "task {name}"),
-            Self::Activate { release: Some(release), .. } => write!(f, "restart on {release}"),
-            Self::Route { to } => {
-                let to: Vec<_> = to.iter().map(ToString::to_string).collect();
-                write!(f, "route to {}", to.join(", "))
-            }
-            other => f.write_str(other.verb()),
+            Self::Activate { release: Some(release), .. } => write!(f, "{} on {release}", self.label()),
+            other => f.write_str(&other.label()),
         }
     }
 }

@@ -128,7 +128,17 @@ fn ways(wave: &Wave, paint: Paint) -> String {
         Action::Task { .. } => step.action.to_string(),
         other => other.verb().to_owned(),
     };
-    let way = |lane: &Lane| lane.steps.iter().map(verb).collect::<Vec<_>>().join(&arrow);
+    let way = |lane: &Lane| {
+        let verbs: Vec<String> = lane.steps.iter().map(verb).collect();
+        match each_instance(lane) {
+            Some(length) => {
+                let turns = lane.steps.iter().filter(|step| matches!(step.action, Action::Activate { .. })).count();
+                let (each, rest) = (verbs[..length].join(&arrow), verbs[length * turns..].join(&arrow));
+                format!("for each instance: {each}; then {rest}")
+            }
+            None => verbs.join(&arrow),
+        }
+    };
     let mut ways: Vec<String> = Vec::new();
     for lane in wave.lanes.iter().map(way) {
         if !ways.contains(&lane) {
@@ -140,6 +150,17 @@ fn ways(wave: &Wave, paint: Paint) -> String {
         [way] => way.clone(),
         [way, rest @ ..] => format!("{way} (elsewhere otherwise, {} ways; -v shows them)", rest.len()),
     }
+}
+
+/// The number of steps that a lane goes through again and again, once for each instance, if that is how it begins.
+fn each_instance(lane: &Lane) -> Option<usize> {
+    let starts = |step: &Step| matches!(step.action, Action::Route { .. });
+    let routes: Vec<usize> = (0..lane.steps.len()).filter(|at| starts(&lane.steps[*at])).collect();
+    let (last, turns) = (*routes.last()?, routes.len() - 1);
+    let length = *routes.get(1)?;
+    let verbs = |from: usize| lane.steps[from..from + length].iter().map(|step| step.action.verb()).collect::<Vec<_>>();
+    let alike = last == length * turns && (1..turns).all(|turn| verbs(turn * length) == verbs(0));
+    (routes[0] == 0 && turns > 1 && alike).then_some(length)
 }
 
 /// Each different sequence of steps once, with the waves and hosts that go through it.

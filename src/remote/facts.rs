@@ -20,7 +20,8 @@ pub enum Purpose {
 pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fingerprint>, room: Size) -> Script {
     let recipe = site.recipe;
     let least = room.bytes.div_ceil(1024).max(LEAST_FREE_KB);
-    site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances)
+    let script = site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances);
+    site.with_routes(script, host)
         .with("PURPOSE", if purpose == Purpose::Deploy { "deploy" } else { "status" })
         .with("DIGEST", coming.map(Fingerprint::as_str).unwrap_or_default())
         .with_lines("LINKED_FILES", &recipe.release.linked_files)
@@ -113,6 +114,7 @@ pub fn read_facts(output: &Output) -> HostFacts {
         routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
         problems: words(text, "problem").map(problem).collect(),
+        notes: Vec::new(),
     }
     .sorted()
 }

@@ -16,7 +16,7 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
-pub use route::{read_problems, read_routed};
+pub use route::{RouteCheck, read_check, read_routed};
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.
 const LEAST_FREE_KB: u64 = 64 * 1024;

@@ -1,5 +1,6 @@
 //! The local nginx: the scripts that say where its traffic goes, with their data.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::answer::words;
@@ -28,14 +29,25 @@ pub fn read_routed(text: &str) -> Vec<Instance> {
     up.filter_map(|port| port.parse().ok().map(Instance)).collect()
 }
 
+/// What a look at the local nginx showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteCheck {
+    /// What stands in the way of telling it where to send traffic.
+    pub problems: Vec<Problem>,
+    /// What does not, and costs something.
+    pub notes: Vec<Problem>,
+}
+
 /// Reads the answer of [`Site::check_route`].
 #[must_use]
-pub fn read_problems(output: &Output) -> Vec<Problem> {
+pub fn read_check(output: &Output) -> RouteCheck {
+    let all = |word| words(&output.stdout, word).map(problem).collect();
     if output.code == 0 {
-        return words(&output.stdout, "problem").map(problem).collect();
+        return RouteCheck { problems: all("problem"), notes: all("note") };
     }
     let why = words(&output.stdout, "fail").next().map_or_else(|| output.stderr.trim().to_owned(), str::to_owned);
-    vec![Problem { what: format!("the look at nginx failed: {why}"), help: None }]
+    let what = format!("the look at nginx failed: {why}");
+    RouteCheck { problems: vec![Problem { what, help: None }], notes: Vec::new() }
 }
 
 impl Site<'_> {
@@ -81,13 +93,17 @@ impl Site<'_> {
     }
 
     /// The script that looks whether [`crate::plan::Action::Route`] can work on `host`; `None` without `[hotswap]`. It
-    /// changes nothing; [`read_problems`] reads its answer.
+    /// changes nothing; [`read_check`] reads its answer.
     #[must_use]
     pub fn check_route(&self, host: &Host) -> Option<Script> {
         let spec = self.recipe.hotswap.as_ref()?;
         let script = Script::new(include_str!("scripts/check_route.sh")).using(NGINX);
         let script = self.nginx(self.with_routes(script, host).using(COMMON), host);
-        let script = script.with("DRAIN_TIMEOUT", seconds(self.recipe.drain.timeout));
+        let backends: BTreeSet<String> =
+            self.inventory.balancers_of(host).map(|balancer| format!("`{}`", balancer.backend)).collect();
+        let script = script
+            .with("DRAIN_TIMEOUT", seconds(self.recipe.drain.timeout))
+            .with("BACKENDS", backends.into_iter().collect::<Vec<_>>().join(" and "));
         Some(match spec {
             HotswapSpec::Links(_) => script.with("SUDO", "").with("ROUTE_DUMP", DUMP),
             HotswapSpec::Include(include) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::{Cancel, Failure, LaneEnd, LaneRef};
 use crate::model::{HostName, Release, clean};
-use crate::plan::{Action, Phase, Plan, Wave};
+use crate::plan::{Action, OnFailure, Phase, Plan, Wave};
 
 /// Where a run is.
 #[derive(Debug, Clone)]
@@ -150,6 +150,15 @@ impl Board {
         let (done, all) = self.done();
         let serving = self.serving().map(|serving| format!("serving {serving}/{}, ", self.plan.fleet.len()));
         format!("{}done {done}/{all}", serving.unwrap_or_default())
+    }
+
+    /// Whether nothing is wrong with the host of `at` if it is on its way back.
+    #[must_use]
+    pub fn goes_back_with_others(&self, at: LaneRef) -> bool {
+        let fails = |(host, _): &(HostName, Failure)| host == self.host(at);
+        self.plan.waves[at.wave].on_failure == OnFailure::TakeBack
+            && self.cancel != Some(Cancel::Unwind)
+            && !self.failed.iter().any(fails)
     }
 
     /// What is shipped.

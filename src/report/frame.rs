@@ -13,6 +13,9 @@ const BAR: usize = 24;
 /// Lines of the frame that are no host's: a blank, the bar, the count of the others, what is to come.
 const AROUND: usize = 4;
 
+/// Most columns that what a host does gets; longer ones push the rest aside.
+const LABEL: usize = 20;
+
 /// Hosts shown where there is no room for all.
 const SLOWEST: usize = 8;
 
@@ -28,7 +31,10 @@ pub fn frame(board: &Board, size: (usize, usize), paint: Paint) -> Vec<String> {
     // In the plan's order, so that a line stays where it is while its host goes on.
     shown.sort_unstable();
     let width = width(board);
-    lines.extend(shown.iter().map(|at| lane(board, *at, width, paint)));
+    // As wide as the longest label of the wave, so that the times stay in one column.
+    let labels = wave.lanes.iter().flat_map(|lane| &lane.steps).map(|step| step.action.label().chars().count());
+    let label_width = labels.max().unwrap_or_default().clamp(8, LABEL);
+    lines.extend(shown.iter().map(|at| lane(board, *at, (width, label_width), paint)));
     if !rest.is_empty() {
         lines.push(paint.dim(format!("  {} {}", paint.sign(Sign::Dot), count_verbs(board, &rest))));
     }
@@ -87,11 +93,11 @@ fn bar(board: &Board, wave: &Wave, cells: usize, paint: Paint) -> String {
 }
 
 /// `web3  ▸ health   12s  try 4: 503`.
-fn lane(board: &Board, at: LaneRef, width: usize, paint: Paint) -> String {
+fn lane(board: &Board, at: LaneRef, (width, label_width): (usize, usize), paint: Paint) -> String {
     let (Some(now), Some(action)) = (board.lane(at), board.action(at)) else { return String::new() };
     let undo = matches!(now.doing, Doing::Undo(_));
     let (sign, tone) = if undo { (Sign::Back, Tone::Wait) } else { (Sign::Play, Tone::Plain) };
-    let what = paint.tone(tone, format!("{} {:<8}", paint.sign(sign), action.short()));
+    let what = paint.tone(tone, format!("{} {:<label_width$}", paint.sign(sign), action.label()));
     let took = paint.dim(format!("{:>5}", seconds((board.now - now.since).floor())));
     format!("  {:<width$}  {what} {took}  {}", board.host(at), now.said).trim_end().to_owned()
 }

@@ -93,7 +93,7 @@ fn step_failed(
     failure: &Failure,
     paint: Paint,
 ) -> Vec<String> {
-    let verb = format!("{}{} failed", if undo { "undo " } else { "" }, action.short());
+    let verb = format!("{}{} failed", if undo { "undo " } else { "" }, action.label());
     let (host, cross) = (board.host(at), paint.bad(paint.sign(Sign::Cross)));
     let (verb, what, took) = (paint.bad(verb), clean(&failure.what), paint.dim(seconds(took)));
     let mut lines = vec![format!("{cross} {host:<width$}  {verb}: {what}  {took}", width = width(board))];

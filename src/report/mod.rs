@@ -33,7 +33,7 @@ pub use news::News;
 pub use plain::Plain;
 pub use releases::releases;
 pub use settings::{ColourChoice, Output, Settings, Surroundings, Verbosity};
-pub use status::{hosts, status};
+pub use status::{hosts, notes, status};
 pub use summary::{Summary, summary};
 pub use tty::Tty;
 

@@ -67,7 +67,8 @@ impl Plain {
             News::WaveEnded { wave, took } => self.wave_ended(board, *wave, *took),
             News::StepStarted(at) if self.verbosity == Verbosity::Verbose => {
                 let action = board.action(*at).map(Action::short).unwrap_or_default().to_owned();
-                self.line(board.now, board.host(*at).as_str(), &action, "start", "");
+                let part = board.action(*at).map(part_of).unwrap_or_default();
+                self.line(board.now, board.host(*at).as_str(), &action, &format!("{part}start"), "");
             }
             News::Progress(at) if self.verbosity == Verbosity::Verbose => self.progress(board, *at),
             News::StepEnded { at, action, undo, took, result } => {
@@ -142,35 +143,37 @@ impl Plain {
     fn step_ended(&mut self, board: &Board, at: LaneRef, action: &Action, undo: bool, took: f64, result: &StepResult) {
         let host = board.host(at).clone();
         let (label, took) = (action.short().to_owned(), seconds(took));
+        let back = format!("{}{}", if undo { "undo " } else { "" }, part_of(action));
         match result {
             StepResult::Ok(words) => {
                 let felt = matches!(action, Action::Drain | Action::Enable { .. } | Action::Health { .. })
-                    || matches!(action, Action::Task { .. });
+                    || matches!(action, Action::Route { .. } | Action::Task { .. });
                 let wanted = match self.detail(board, at.wave) {
-                    Detail::Steps => felt || undo || self.verbosity == Verbosity::Verbose,
-                    Detail::Total | Detail::Hosts => self.verbosity == Verbosity::Verbose,
+                    _ if self.verbosity == Verbosity::Verbose => true,
+                    // Many go back at once and alike: that they are back is enough.
+                    Detail::Steps if undo && board.goes_back_with_others(at) => false,
+                    Detail::Steps => felt || undo,
+                    Detail::Total | Detail::Hosts => false,
                 };
                 if !wanted {
                     return;
                 }
                 let seen = if words.is_empty() { String::new() } else { format!(" ({})", clean(words)) };
-                let back = if undo { "undo " } else { "" };
                 let tail = if matches!(action, Action::Enable { .. }) { board.counts() } else { String::new() };
                 self.line(board.now, host.as_str(), &label, &format!("{back}ok {took}{seen}"), &tail);
             }
-            StepResult::Failed(failure) => self.failed(board, host.as_str(), &label, undo, "FAILED", &took, failure),
+            StepResult::Failed(failure) => self.failed(board, host.as_str(), &label, &back, "FAILED", &took, failure),
             StepResult::Unknown(failure) if board.cancel == Some(Cancel::Unwind) && !undo => {
-                let words = self.paint.wait(format!("stopped after {took}: {}", clean(&failure.what)));
+                let words = self.paint.wait(format!("{back}stopped after {took}: {}", clean(&failure.what)));
                 self.line(board.now, host.as_str(), &label, &words, "");
             }
-            StepResult::Unknown(failure) => self.failed(board, host.as_str(), &label, undo, "UNKNOWN", &took, failure),
+            StepResult::Unknown(failure) => self.failed(board, host.as_str(), &label, &back, "UNKNOWN", &took, failure),
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
-    fn failed(&mut self, board: &Board, host: &str, verb: &str, undo: bool, how: &str, took: &str, failure: &Failure) {
+    fn failed(&mut self, board: &Board, host: &str, verb: &str, back: &str, how: &str, took: &str, failure: &Failure) {
         let code = failure.code.map(|code| format!(" (exit {code})")).unwrap_or_default();
-        let back = if undo { "undo " } else { "" };
         let words = format!("{} after {took}: {}{code}", self.paint.bad(format!("{back}{how}")), clean(&failure.what));
         self.line(board.now, host, verb, &words, "");
         let lines = failure.output.len();
@@ -218,8 +221,8 @@ impl Plain {
                 let words = format!("ok {took}{} {}", if words.is_empty() { "" } else { ":" }, clean(words));
                 self.line(board.now, "-", "watch", words.trim_end(), &board.counts());
             }
-            StepResult::Failed(failure) => self.failed(board, "-", "watch", false, "FAILED", &took, failure),
-            StepResult::Unknown(failure) => self.failed(board, "-", "watch", false, "UNKNOWN", &took, failure),
+            StepResult::Failed(failure) => self.failed(board, "-", "watch", "", "FAILED", &took, failure),
+            StepResult::Unknown(failure) => self.failed(board, "-", "watch", "", "UNKNOWN", &took, failure),
         }
     }
 
@@ -230,7 +233,8 @@ impl Plain {
         }
         self.progress.insert(at, board.now);
         let verb = board.action(at).map(Action::short).unwrap_or_default().to_owned();
-        self.line(board.now, board.host(at).as_str(), &verb, &format!("{} {}", self.dot(), lane.said), "");
+        let part = board.action(at).map(part_of).unwrap_or_default();
+        self.line(board.now, board.host(at).as_str(), &verb, &format!("{} {part}{}", self.dot(), lane.said), "");
     }
 
     fn still(&mut self, board: &Board) {
@@ -271,6 +275,11 @@ impl Render for Plain {
             self.still(board);
         }
     }
+}
+
+/// `4040 `, where a step is about a part of its host.
+fn part_of(action: &Action) -> String {
+    action.part().map(|part| format!("{part} ")).unwrap_or_default()
 }
 
 /// `, slowest drain 4.7s`: what a person would look into. The watch takes as long as the recipe says.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Host, HostFacts, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone, clean, ranges,
+    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone, clean, ranges,
 };
 
 /// What the fleet of an environment looks like, as `observed`.
@@ -116,6 +116,10 @@ fn remark(facts: &HostFacts) -> String {
     remarks.extend(
         facts.current.iter().filter(|current| facts.running() != Some(current)).map(|it| format!("`current` is {it}")),
     );
+    let out: Vec<String> = facts.unrouted().map(|one| one.to_string()).collect();
+    if !out.is_empty() {
+        remarks.push(format!("nginx sends nothing to {}", out.join(", ")));
+    }
     remarks.join(", ")
 }
 
@@ -132,13 +136,32 @@ fn releases(hosts: &[&Host], observed: &Observation) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What stands in the way, each thing once with all the hosts that it stands on.
-fn problems(hosts: &[&Host], observed: &Observation, paint: Paint) -> Vec<String> {
-    let mut found: Vec<(String, Option<String>, Vec<_>)> = Vec::new();
-    let mut add = |host, what: String, help: Option<String>| match found.iter_mut().find(|(known, ..)| *known == what) {
+/// A thing that was found, and the way out, with the hosts that it was found on.
+type Found<'a> = Vec<(String, Option<String>, Vec<&'a HostName>)>;
+
+fn add<'a>(found: &mut Found<'a>, host: &'a HostName, what: String, help: Option<String>) {
+    match found.iter_mut().find(|(known, ..)| *known == what) {
         Some((.., places)) => places.push(host),
         None => found.push((what, help, vec![host])),
-    };
+    }
+}
+
+/// What stands in nobody's way and costs something, each thing once.
+#[must_use]
+pub fn notes(observed: &Observation, paint: Paint) -> Vec<String> {
+    let mut found = Found::new();
+    for (host, facts) in &observed.hosts {
+        for note in &facts.notes {
+            add(&mut found, host, clean(&note.what), note.help.as_deref().map(clean));
+        }
+    }
+    told(found, &paint.bold("note:"), paint)
+}
+
+/// What stands in the way, each thing once with all the hosts that it stands on.
+fn problems(hosts: &[&Host], observed: &Observation, paint: Paint) -> Vec<String> {
+    let mut found = Found::new();
+    let mut add = |host, what, help| add(&mut found, host, what, help);
     for host in hosts {
         let Some(facts) = observed.hosts.get(&host.name) else { continue };
         if let Reach::Unreachable(why) = &facts.reach {
@@ -161,9 +184,13 @@ fn problems(hosts: &[&Host], observed: &Observation, paint: Paint) -> Vec<String
             );
         }
     }
+    told(found, &paint.bad("problem:"), paint)
+}
+
+fn told(found: Found<'_>, word: &str, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     for (what, help, places) in found {
-        lines.push(format!("{} {}: {what}", paint.bad("problem:"), ranges(places)));
+        lines.push(format!("{word} {}: {what}", ranges(places)));
         lines.extend(help.map(|help| format!("  {} {help}", paint.good("help:"))));
     }
     lines

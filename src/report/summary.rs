@@ -139,12 +139,13 @@ struct Group<'a> {
     hosts: Vec<&'a HostName>,
 }
 
-/// The hosts by how they ended: those in trouble first, then those that do not serve.
+/// The hosts by how they ended: those in trouble first, then those that do not serve, then those that failed.
 fn groups<'a>(plan: &Plan, outcome: &'a Outcome) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let place = |host: &HostName| plan.fleet.iter().position(|one| one == host);
     let mut hosts: Vec<_> = outcome.hosts.iter().collect();
-    hosts.sort_by_cached_key(|(host, state)| (!state.trouble, state.serving, place(host)));
+    let failed = |host: &HostName| outcome.failures.iter().any(|(one, ..)| one == host);
+    hosts.sort_by_cached_key(|(host, state)| (!state.trouble, state.serving, !failed(host), place(host)));
     for (host, state) in hosts {
         match groups.iter_mut().find(|group| group.state == state) {
             Some(group) => group.hosts.push(host),

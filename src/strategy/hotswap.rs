@@ -12,8 +12,11 @@ impl Strategy for Hotswap {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         check(input)?;
         let serving = input.observed.view(input.inventory, input.recipe).serving;
-        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|host| serving.contains(&host.name));
-        if !up.is_empty() && serving.len() < limits.min_serving {
+        let serves = |host: &&Host| serving.contains(&host.name);
+        // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
+        let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
+        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
+        if up.iter().any(serves) && serving.len() < limits.min_serving {
             return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
         }
         let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down).max(1));
@@ -51,16 +54,29 @@ fn check(input: &PlanInput<'_>) -> Result<(), PlanError> {
 
 /// For each instance: out of the local nginx, restarted, healthy, warm, and in again. The move that lets one in is the one that
 /// takes the next out, so there is one reload for each instance and a last one; all but one instance serve all the time.
+///
+/// An instance that is not healthy, as a deploy that was cut off may leave one, gets no traffic before it is, so those come
+/// first and together; then those that only nginx leaves out. Were it otherwise, the first step would take the one out that serves.
 fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
     let all = &input.recipe.app.instances;
-    let without =
-        |instance: Instance| all.iter().copied().filter(|other| *other != instance).collect::<Vec<Instance>>();
-    let mut routed = all.clone();
+    let facts = input.facts(&host.name);
+    let sick = |instance: &Instance| facts.instances.iter().any(|one| one.instance == *instance && !one.healthy);
+    let unrouted: Vec<Instance> = facts.unrouted().collect();
+    let (mut down, mut well): (Vec<Instance>, Vec<Instance>) = all.iter().copied().partition(sick);
+    if well.is_empty() {
+        // The balancers say that it serves, and they decide who gets traffic.
+        std::mem::swap(&mut down, &mut well);
+    }
+    let (out, fit): (Vec<Instance>, Vec<Instance>) = well.into_iter().partition(|one| unrouted.contains(one));
+    let one_by_one = out.into_iter().chain(fit).map(|one| vec![one]);
+    let turns = [down].into_iter().chain(one_by_one).filter(|turn| !turn.is_empty());
+
+    let mut routed: Vec<Instance> = all.iter().copied().filter(|one| !unrouted.contains(one)).collect();
     let mut lane = Vec::new();
-    for instance in all {
-        let to = without(*instance);
+    for turn in turns {
+        let to: Vec<Instance> = all.iter().copied().filter(|one| !turn.contains(one)).collect();
         lane.push(steps::route(input, &to, &routed));
-        lane.extend(steps::renew(input, host, &[*instance]));
+        lane.extend(steps::renew(input, host, &turn));
         routed = to;
     }
     lane.push(steps::route(input, all, &routed));

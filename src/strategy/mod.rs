@@ -119,6 +119,7 @@ impl PlanInput<'_> {
         facts.current.as_ref() == Some(&self.release.id)
             && facts.running() == Some(&self.release.id)
             && facts.healthy()
+            && facts.unrouted().next().is_none()
             && self.observed.view(self.inventory, self.recipe).serving.contains(&host.name)
     }
 }

@@ -49,7 +49,13 @@ fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
     if balanced {
         lane.push(steps::drain(input, host));
     }
-    lane.extend(steps::renew(input, host, &input.recipe.app.instances));
+    let all = &input.recipe.app.instances;
+    lane.extend(steps::renew(input, host, all));
+    let facts = input.facts(&host.name);
+    if facts.unrouted().next().is_some() {
+        // What a hot-swap that was cut off left. Now nobody misses the host, and all its instances are healthy.
+        lane.push(steps::route(input, all, &facts.routed));
+    }
     if balanced {
         lane.extend([steps::enable(), steps::watch(input)]);
     }

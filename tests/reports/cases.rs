@@ -1,9 +1,10 @@
 //! The runs that are reported on.
 
 use shipit::engine::{Cancel, Failure, StepResult};
+use shipit::model::Instance;
 use shipit::plan::Action;
 
-use crate::story::{Story, host, plan};
+use crate::story::{Story, host, hotswap, plan};
 
 pub type Tell = fn() -> Story;
 
@@ -80,6 +81,14 @@ pub const CASES: &[(&str, Tell)] = &[
             (host == "web5" && matches!(action, Action::Confirm { .. })).then(|| (StepResult::Failed(failure()), 0.4))
         })
     }),
+    ("hotswap", || Story::new(hotswap(4))),
+    ("hotswap-goes-back", || {
+        Story::new(hotswap(8)).with_fault(|host, action, undo| {
+            let second = matches!(action, Action::Health { instances, .. } if instances[..] == [Instance(4041)]);
+            (host == "web3" && !undo && second).then(|| (StepResult::Failed(refused()), 20.0))
+        })
+    }),
+    ("hotswap-cancelled-now", || Story { cancel: Some((16.0, Cancel::Unwind)), ..Story::new(hotswap(8)) }),
     ("hold", || {
         let late = [(host(7), 44.0), (host(8), 44.0)].into();
         Story { late, ..Story::new(plan(8, 0, 2, 6)) }

@@ -124,7 +124,10 @@ pub fn odd() -> Observation {
         facts.instances[1].running = Some(id(NEW));
         facts.instances[1].healthy = false;
     });
-    facts(&mut odd, 4, &|facts| facts.current = Some(id(NEW)));
+    facts(&mut odd, 4, &|facts| {
+        facts.current = Some(id(NEW));
+        facts.routed = vec![Instance(4040)];
+    });
     facts(&mut odd, 5, &|facts| {
         *facts =
             HostFacts { reach: Reach::Unreachable("connection timed out\u{1b}[2J".to_owned()), ..HostFacts::default() };

@@ -97,6 +97,39 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     }
 }
 
+/// A hot-swap of `hosts` hosts.
+pub fn hotswap(hosts: usize) -> Plan {
+    let mut plan = plan(hosts, 0, hosts, hosts / 2);
+    let [one, other] = [Instance(4040), Instance(4041)];
+    let step = |action, undo, seconds| Step { action, undo, timeout: Duration::from_secs(seconds) };
+    let route = |to: &[Instance], before: &[Instance]| {
+        step(Action::Route { to: to.to_vec() }, vec![Action::Route { to: before.to_vec() }], 60)
+    };
+    let renew = |instance: Instance| {
+        let instances = vec![instance];
+        let activate = |release| Action::Activate { release: Some(id(release)), instances: instances.clone() };
+        let health = |release| Action::Health { release: id(release), instances: instances.clone() };
+        [
+            step(activate(NEW), vec![activate(OLD), health(OLD)], 90),
+            step(health(NEW), vec![], 65),
+            step(Action::Warm { release: id(NEW), instances: instances.clone() }, vec![], 30),
+        ]
+    };
+    let mut steps = vec![route(&[other], &[one, other])];
+    steps.extend(renew(one));
+    steps.push(route(&[one], &[other]));
+    steps.extend(renew(other));
+    steps.extend([route(&[one, other], &[one]), step(Action::Watch, vec![], 10)]);
+    plan.strategy = StrategyName::Hotswap;
+    plan.waves.retain(|wave| wave.name != "migrate");
+    for wave in plan.waves.iter_mut().filter(|wave| wave.phase == Phase::Switch) {
+        wave.name = "hotswap".to_owned();
+        wave.on_failure = shipit::plan::OnFailure::TakeBack;
+        wave.lanes.iter_mut().for_each(|lane| lane.steps.clone_from(&steps));
+    }
+    plan
+}
+
 impl Story {
     pub fn new(plan: Plan) -> Self {
         let gate = StepResult::Ok("0 errors in 4,310 requests".to_owned());

@@ -203,8 +203,8 @@ impl Rig {
     /// What stands in the way, as a check sees it.
     pub fn problems(&self) -> Vec<String> {
         let script = self.site().check_route(&self.inventory.hosts[0]).unwrap();
-        let problems = remote::read_problems(&Run::begin(&self.shell, &script).end());
-        problems.into_iter().map(|one| format!("{} -> {}", one.what, one.help.unwrap_or_default())).collect()
+        let found = remote::read_check(&Run::begin(&self.shell, &script).end());
+        found.problems.into_iter().map(|one| format!("{} -> {}", one.what, one.help.unwrap_or_default())).collect()
     }
 
     fn site(&self) -> Site<'_> {

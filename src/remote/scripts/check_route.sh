@@ -1,8 +1,14 @@
 # Looks whether the local nginx can be told where traffic goes. Changes nothing.
 #
 # Data: ROUTE_DUMP (the command that prints nginx's whole configuration; may be empty) SUDO (commands behind sudo, one a
-# line) DRAIN_TIMEOUT (seconds), and those of routed.sh and nginx.sh
-# Answers: problem WHAT<tab>HELP
+# line) DRAIN_TIMEOUT (seconds) BACKENDS (of the balancers that send traffic to this nginx; may be empty), and those of
+# routed.sh and nginx.sh
+# Answers: problem WHAT<tab>HELP | note WHAT<tab>HELP
+
+# note WHAT [HELP]: something that costs, and stands in nobody's way.
+note() {
+    printf 'note %s\t%s\n' "$1" "${2-}"
+}
 
 check_include() {
     follow_include
@@ -31,6 +37,81 @@ check_include() {
     grep -qxF "# configuration file $ROUTE_FILE:" "$SCRATCH/dump" || grep -qxF "# configuration file $FILE:" "$SCRATCH/dump" ||
         problem "nginx does not include $ROUTE_FILE" "add to nginx.conf: \`$block\`"
     check_settings
+    check_kept_connections
+}
+
+# A reload closes the connections that a balancer keeps to nginx, and with them a request that is on its way on one. They
+# are few, and none if nobody keeps any.
+check_kept_connections() {
+    [ -n "$BACKENDS" ] || return 0
+    kept=$(SHIPIT_FILES=$ROUTE_FILE$NL$FILE awk '
+        function token(word) {
+            if (word == "{") {
+                depth++
+                if (first == "upstream") {
+                    upstream = value
+                    upstream_depth = depth
+                } else if (first == "server" && upstream == "") {
+                    servers++
+                    server_depth = depth
+                }
+            } else if (word == "}") {
+                if (depth == upstream_depth) upstream_depth = upstream = ""
+                if (depth == server_depth) server_depth = ""
+                depth--
+            } else if (word == ";") {
+                if (upstream != "" && first == "include" && (value in file)) ours[upstream] = 1
+                if (first == "keepalive_timeout") {
+                    if (server_depth == "") everywhere = value
+                    else own[servers] = value
+                }
+                if (server_depth != "" && first == "listen" && !(servers in listens)) listens[servers] = value
+                if (server_depth != "" && first ~ /_pass$/) passes[servers] = passes[servers] " " value
+            } else {
+                if (first == "") first = word
+                else if (value == "") value = word
+                return
+            }
+            first = value = ""
+        }
+        BEGIN {
+            files = split(ENVIRON["SHIPIT_FILES"], line, "\n")
+            for (i = 1; i <= files; i++) file[line[i]] = 1
+        }
+        /^# configuration file / { depth = 0; server_depth = upstream_depth = upstream = first = value = "" }
+        {
+            sub(/(^|[ \t])#.*/, "")
+            gsub(/[;{}]/, " & ")
+            gsub(/"/, "")
+            for (i = 1; i <= NF; i++) token($i)
+        }
+        END {
+            for (i = 1; i <= servers; i++) {
+                goals = split(passes[i], goal, " ")
+                mine = 0
+                for (j = 1; j <= goals; j++) {
+                    sub(/^[a-z]+:\/\//, "", goal[j])
+                    sub(/[\/:].*/, "", goal[j])
+                    if (goal[j] in ours) mine = 1
+                }
+                timeout = (i in own) ? own[i] : everywhere
+                if (mine && timeout !~ /^0[a-z]*$/) {
+                    printf "%s%s", separator, (i in listens) ? "the server that listens on " listens[i] : "a server"
+                    separator = ", "
+                }
+            }
+        }' "$SCRATCH/dump")
+    [ -z "$kept" ] ||
+        note "each reload of nginx closes the connections that haproxy keeps to it, and may lose a request that is on its way on one" \
+            "in nginx, for $kept: \`keepalive_timeout 0;\`; or, which can't be seen from here, in haproxy: \`option http-server-close\` in backend $BACKENDS"
+}
+
+# What a deploy that was cut off leaves, until the next.
+check_unrouted() {
+    look_at_routes | while read -r _ port state; do
+        [ "$state" = up ] ||
+            note "nginx sends nothing to instance $port: a deploy was cut off, or one is under way" "the next deploy puts it in again"
+    done
 }
 
 check_lines() {
@@ -164,4 +245,5 @@ case $ROUTE_FORM in
     include) check_include ;;
     links) check_links ;;
 esac
+check_unrouted
 exit 0

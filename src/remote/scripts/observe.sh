@@ -1,8 +1,8 @@
 # Looks at a host: what is on it, what runs, and what stands in the way of a deploy. Changes nothing.
 #
-# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE, and those of process.sh
+# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE, and those of process.sh and routed.sh
 # Answers, besides the common ones:
-#   current ID | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | cached | problem WHAT<tab>HELP
+#   current ID | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | route PORT up|down | cached | problem WHAT<tab>HELP
 
 look_at_current() {
     if [ -L "$ROOT/current" ]; then
@@ -85,6 +85,7 @@ look_at_tools() {
 
 look_at_current
 look_at_releases
+look_at_routes
 [ -z "$DIGEST" ] || [ ! -f "$ROOT/.shipit/cache/$DIGEST" ] || printf 'cached\n'
 if [ "$PURPOSE" = deploy ]; then
     look_at_disk

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use lab::app::Place;
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
@@ -49,11 +50,7 @@ enum Command {
     },
     /// The app that fleets run; in the directory of its release.
     #[command(hide = true)]
-    App {
-        /// Where to listen.
-        #[arg(long)]
-        listen: SocketAddr,
-    },
+    App(Place),
 }
 
 #[derive(Subcommand)]
@@ -92,7 +89,7 @@ pub fn run() -> Result<()> {
             let fleet = standing(&name)?;
             lab::fleet::haproxy::reload(&fleet.layout, &fleet.host(&balancer)?)
         }
-        Command::App { listen } => lab::app::run(listen),
+        Command::App(place) => lab::app::run(&place),
     }
 }
 

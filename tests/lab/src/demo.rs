@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 /// The strategies that each fleet is deployed with, one after the other under one load.
-const STRATEGIES: [&str; 1] = ["rolling"];
+const STRATEGIES: [&str; 2] = ["hotswap", "rolling"];
 
 /// haproxy sends requests to a new server after two checks, half a second apart.
 const SERVING_WITHIN: Duration = Duration::from_secs(20);

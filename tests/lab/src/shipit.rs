@@ -138,6 +138,12 @@ pub fn kill_running() -> bool {
     running.inspect(|process| process.signal(rustix::process::Signal::KILL)).is_some()
 }
 
+/// Sends SIGTERM to a run that is under way; whether there was one.
+pub fn terminate_running() -> bool {
+    let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    running.inspect(|process| process.signal(rustix::process::Signal::TERM)).is_some()
+}
+
 fn watch(mut command: Command, binary: &Path) -> Result<(ExitStatus, Duration)> {
     let began = Instant::now();
     let mut child = command.spawn().map_err(Error::program(binary.display().to_string()))?;

@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub boot: Duration,
     /// Whether the process exits with code 1 at the end of its boot, instead of listening.
     pub boot_fails: bool,
+    /// The hosts, or instances in the form `web2:4041`, on which alone `boot-fails` holds; all if none is named.
+    pub boot_fails_on: Vec<String>,
     /// How many requests are slower at first; health checks are neither slow nor counted.
     pub cold_requests: u32,
     /// How much slower they are.
@@ -58,6 +60,7 @@ impl Default for Behaviour {
         Self {
             boot: Duration::from_millis(300),
             boot_fails: false,
+            boot_fails_on: Vec::new(),
             cold_requests: 5,
             cold: Duration::from_millis(100),
             stop: Stop::Abrupt,
@@ -68,6 +71,13 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
+    /// Whether it does not boot as the instance `port` of `host`.
+    #[must_use]
+    pub fn fails_to_boot(&self, host: &str, port: u16) -> bool {
+        let here = |place: &String| *place == host || *place == format!("{host}:{port}");
+        self.boot_fails && (self.boot_fails_on.is_empty() || self.boot_fails_on.iter().any(here))
+    }
+
     /// Reads the behaviour of the release in a directory; a release without the file behaves well.
     pub fn of_release(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE);

@@ -8,7 +8,7 @@ mod behaviour;
 mod server;
 
 pub use behaviour::{Behaviour, Health, Stop};
-pub use server::run;
+pub use server::{Place, run};
 
 /// A checksum for bodies: FNV-1a, which needs no table and no crate.
 #[must_use]

@@ -3,7 +3,7 @@
 pub mod haproxy;
 mod host;
 mod layout;
-mod nginx;
+pub mod nginx;
 mod probe;
 mod project;
 mod residents;
@@ -149,12 +149,36 @@ impl Fleet {
         for host in &self.web {
             let path = host.directory.join("address");
             fs::write(&path, format!("{}\n", host.address)).map_err(Error::file("write", &path))?;
+            if self.spec.links {
+                self.link_sockets(host)?;
+            }
         }
         sshd::introduce(&self.layout, &hosts, self.network)?;
         project::write(self)?;
         make_privilege_separation_directory()?;
         parallel::each(&hosts, |host| self.start_host(host))?;
         self.await_no_server_up()
+    }
+
+    /// The links that nginx on `host` finds the app's sockets by, and for `appctl` the directory of both.
+    fn link_sockets(&self, host: &Host) -> Result<()> {
+        let sockets = &self.layout.sockets;
+        let path = host.directory.join("sockets");
+        fs::write(&path, format!("{}\n", sockets.display())).map_err(Error::file("write", &path))?;
+        for port in self.spec.ports() {
+            let link = sockets.join(format!("{}-{port}.link", host.name));
+            std::os::unix::fs::symlink(sockets.join(format!("{}-{port}.sock", host.name)), &link)
+                .map_err(Error::file("create", &link))?;
+        }
+        // Without a command in the recipe, a check asks the `nginx` that the login finds.
+        let bin = host.directory.join("home/bin");
+        fs::create_dir_all(&bin).map_err(Error::file("create", &bin))?;
+        let nginx = format!(
+            "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/bin exec {} {} \"$@\"\n",
+            self.layout.bin("nginxctl").display(),
+            host.name
+        );
+        write_program(&bin.join("nginx"), &nginx)
     }
 
     /// Waits until every balancer has seen that no app runs yet: haproxy takes a new server for up until its first check.
@@ -172,7 +196,7 @@ impl Fleet {
     fn start_host(&self, host: &Host) -> Result<()> {
         sshd::start(&self.layout, host)?;
         match host.role {
-            Role::Web => nginx::start(&self.layout, host, &self.spec.ports())?,
+            Role::Web => nginx::set_up(&self.layout, host, &self.spec)?,
             Role::Balancer => haproxy::start(&self.layout, host, &self.web)?,
         };
         Ok(())
@@ -185,9 +209,7 @@ impl Fleet {
             .or_else(|_| fs::copy(&binary, &installed).map(drop))
             .map_err(Error::file("create", &installed))?;
         for (name, script) in SCRIPTS {
-            let path = self.layout.bin(name);
-            fs::write(&path, script).map_err(Error::file("write", &path))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", &path))?;
+            write_program(&self.layout.bin(name), script)?;
         }
         Ok(())
     }
@@ -204,10 +226,11 @@ impl Fleet {
         found.ok_or_else(|| Error::Refused(format!("the fleet `{}` has no host `{name}`", self.spec.name)))
     }
 
-    /// Where clients go: the frontend of each balancer.
+    /// Where clients go: the frontend of each balancer; without one, the nginx of each host.
     #[must_use]
     pub fn frontends(&self) -> Vec<SocketAddr> {
-        self.balancers.iter().map(Host::http).collect()
+        let hosts = if self.balancers.is_empty() { &self.web } else { &self.balancers };
+        hosts.iter().map(Host::http).collect()
     }
 
     /// Waits until every balancer sees every server up.
@@ -230,6 +253,11 @@ impl Fleet {
     /// Starts, stops or restarts an instance of the app.
     pub fn appctl(&self, action: &str, host: &str, port: u16) -> Result<()> {
         command::run(&self.layout.bin("appctl").to_string_lossy(), &[action, host, &port.to_string()]).map(drop)
+    }
+
+    /// Ends a host's nginx in order and starts it again.
+    pub fn restart_nginx(&self, host: &Host) -> Result<()> {
+        nginx::restart(&self.layout, host)
     }
 
     /// Starts a host's sshd again, after it was stopped to make the host unreachable.
@@ -259,6 +287,11 @@ impl Drop for Fleet {
             eprintln!("lab: {error}");
         }
     }
+}
+
+fn write_program(path: &Path, script: &str) -> Result<()> {
+    fs::write(path, script).map_err(Error::file("write", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(Error::file("write", path))
 }
 
 fn take_down(layout: &Layout) -> Result<()> {

@@ -5,8 +5,11 @@ use std::fs;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::host::Host;
 use super::layout::Layout;
+use super::spec::Spec;
 use super::template;
 use crate::error::{Error, Result};
 use crate::process::Process;
@@ -14,11 +17,28 @@ use crate::wait;
 
 const START_WITHIN: Duration = Duration::from_secs(10);
 
-/// Starts a host's nginx and waits until it listens.
-pub fn start(layout: &Layout, host: &Host, ports: &[u16]) -> Result<Process> {
-    write_config(host)?;
+/// Requests of two seconds are let finish.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Starts a host's first nginx.
+pub fn set_up(layout: &Layout, host: &Host, spec: &Spec) -> Result<Process> {
+    write_config(layout, host, spec)?;
     let upstream_file = upstream_file(host);
-    fs::write(&upstream_file, upstream(host, ports)).map_err(Error::file("write", &upstream_file))?;
+    fs::write(&upstream_file, upstream(host, &spec.ports())).map_err(Error::file("write", &upstream_file))?;
+    start(layout, host)
+}
+
+/// Ends a host's nginx in order and starts it again: another master, with the configuration that is there.
+pub fn restart(layout: &Layout, host: &Host) -> Result<()> {
+    if let Some(process) = Process::recorded(&host.pid_file("nginx")) {
+        process.signal(Signal::QUIT);
+        process.await_end(STOP_WITHIN)?;
+    }
+    start(layout, host).map(drop)
+}
+
+/// Starts a host's nginx and waits until it listens.
+fn start(layout: &Layout, host: &Host) -> Result<Process> {
     let log = host.log("nginx");
     // The wrapper knows this host's configuration; shipit's recipe tests and reloads through the same one.
     let wrapper = layout.bin("nginxctl").to_string_lossy().into_owned();
@@ -27,6 +47,13 @@ pub fn start(layout: &Layout, host: &Host, ports: &[u16]) -> Result<Process> {
         TcpStream::connect_timeout(&host.http(), Duration::from_secs(1)).ok()
     })?;
     Ok(process)
+}
+
+/// The instances that nginx on `host` sends nothing to, by the include; none where it goes by links.
+pub fn left_out(host: &Host) -> Vec<u16> {
+    let text = fs::read_to_string(upstream_file(host)).unwrap_or_default();
+    let down = text.lines().filter(|line| line.split([' ', ';']).any(|word| word == "down"));
+    down.filter_map(|line| line.split([' ', ';']).nth(1)?.rsplit_once(':')?.1.parse().ok()).collect()
 }
 
 /// The include with the instances; after `up` it is shipit's.
@@ -42,7 +69,18 @@ fn upstream(host: &Host, ports: &[u16]) -> String {
     })
 }
 
-fn write_config(host: &Host) -> Result<()> {
+/// What nginx.conf says about where the instances are.
+fn servers(layout: &Layout, host: &Host, spec: &Spec) -> String {
+    if !spec.links {
+        return format!("include {};\n    keepalive 16;", upstream_file(host).display());
+    }
+    // No `keepalive`: what nginx keeps to a socket goes on after the link leads elsewhere.
+    let link = |port: &u16| layout.sockets.join(format!("{}-{port}.link", host.name));
+    let lines = spec.ports().iter().map(|port| format!("server unix:{} max_fails=0;", link(port).display())).collect::<Vec<_>>();
+    lines.join("\n    ")
+}
+
+fn write_config(layout: &Layout, host: &Host, spec: &Spec) -> Result<()> {
     // As root nginx would give its workers to `nobody`, who cannot enter a directory below /root.
     let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
     template::write(
@@ -52,7 +90,7 @@ fn write_config(host: &Host) -> Result<()> {
             ("host", &host.name),
             ("user", &user),
             ("directory", &host.directory.display()),
-            ("upstream", &upstream_file(host).display()),
+            ("servers", &servers(layout, host, spec)),
             ("listen", &host.http()),
         ],
     )

@@ -10,21 +10,34 @@ use crate::error::{Error, Result};
 /// Writes a whole project: `shipit -C <project> deploy lab`.
 pub fn write(fleet: &Fleet) -> Result<()> {
     let project = fleet.layout.project();
-    let (hosts, balancers) = (range(fleet.spec.hosts), range(fleet.spec.balancers));
+    let hosts = range(fleet.spec.hosts);
+    let balancers = template::fill(
+        include_str!("templates/balancers.toml"),
+        &[
+            ("lb", &range(fleet.spec.balancers)),
+            ("network", &fleet.network),
+            ("sockets", &fleet.layout.sockets.display()),
+        ],
+    );
+    let sockets = fleet.layout.sockets.display();
+    let hotswap = if fleet.spec.links {
+        format!("link   = \"{sockets}/{{host}}-{{port}}.link\"\nsocket = \"{sockets}/{{host}}-{{port}}.sock\"\n")
+    } else {
+        template::fill(include_str!("templates/hotswap.toml"), &[("root", &fleet.layout.root.display())])
+    };
     template::write(
         &project.join("inventories/lab.toml"),
         include_str!("templates/inventory.toml"),
         &[
             ("web", &hosts),
-            ("lb", &balancers),
             ("network", &fleet.network),
-            ("sockets", &fleet.layout.sockets.display()),
+            ("balancers", &if fleet.balancers.is_empty() { String::new() } else { balancers }),
         ],
     )?;
     template::write(
         &project.join("recipes/lab.toml"),
         include_str!("templates/recipe.toml"),
-        &[("root", &fleet.layout.root.display()), ("ports", &format!("{:?}", fleet.spec.ports()))],
+        &[("root", &fleet.layout.root.display()), ("ports", &format!("{:?}", fleet.spec.ports())), ("hotswap", &hotswap)],
     )?;
     write_app(fleet, &Behaviour::default(), "1")
 }

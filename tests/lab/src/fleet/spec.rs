@@ -21,12 +21,16 @@ pub struct Spec {
     /// How many hosts run the app.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=250))]
     pub hosts: u8,
-    /// How many hosts run haproxy in front of them.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    /// How many hosts run haproxy in front of them; with none, clients go to nginx on the hosts.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub balancers: u8,
     /// How many instances of the app each host runs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub instances: u8,
+    /// Let nginx find the instances by links to their sockets, which takes no reload, and not by an include with their ports.
+    #[arg(long)]
+    #[serde(default)]
+    pub links: bool,
     /// The fleet's name; fleets of different names can stand side by side.
     #[arg(long, default_value = "lab", value_parser = name)]
     pub name: String,
@@ -34,7 +38,7 @@ pub struct Spec {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { hosts: 4, balancers: 1, instances: 2, name: "lab".into() }
+        Self { hosts: 4, balancers: 1, instances: 2, links: false, name: "lab".into() }
     }
 }
 

@@ -11,7 +11,8 @@ pub fn write(path: &Path, template: &str, values: &[(&str, &dyn Display)]) -> Re
     fs::write(path, fill(template, values)).map_err(Error::file("write", path))
 }
 
-fn fill(template: &str, values: &[(&str, &dyn Display)]) -> String {
+/// The text of a template.
+pub fn fill(template: &str, values: &[(&str, &dyn Display)]) -> String {
     values
         .iter()
         .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), &value.to_string()))

@@ -7,6 +7,7 @@ mod client;
 mod connection;
 mod loss;
 mod report;
+mod stream;
 mod tally;
 
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ use client::{Class, Client};
 use tally::Tally;
 
 pub use loss::{Loss, LossKind};
-pub use report::{ClassReport, Report};
+pub use report::{ClassReport, Report, StreamReport};
 
 /// How much of each class there is, and how long a slow request takes.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Mix {
     pub post: usize,
     /// Clients that always wait for a slow answer.
     pub slow: usize,
+    /// Clients that hold a stream of events open. One that ends is no loss: whether it may end is the recipe's business.
+    pub streams: usize,
     /// How long a slow answer takes.
     pub slow_for: Duration,
     /// The pause of the quick clients between two requests.
@@ -48,6 +51,7 @@ impl Default for Mix {
             one_shot: 4,
             post: 4,
             slow: 4,
+            streams: 0,
             slow_for: Duration::from_secs(2),
             think: Duration::from_millis(25),
         }
@@ -106,6 +110,12 @@ impl Load {
         self.tally.so_far()
     }
 
+    /// What has become of streams so far.
+    #[must_use]
+    pub fn streams(&self) -> StreamReport {
+        self.tally.streams()
+    }
+
     /// Stops sending, lets what is in flight finish, and reports.
     pub fn stop(mut self) -> Result<Report> {
         self.end().ok_or_else(|| Error::Failed("the load client broke down: see its panic above".into()))
@@ -128,6 +138,9 @@ async fn run(targets: Arc<[SocketAddr]>, mix: Mix, tally: Arc<Tally>, stopping: 
     for (number, class) in mix.classes().into_iter().enumerate() {
         let client = Client::new(number, class, &mix, targets.clone(), tally.clone());
         clients.spawn(client.run(stopping.clone()));
+    }
+    for number in 0..mix.streams {
+        clients.spawn(stream::hold(targets[number % targets.len()], tally.clone(), stopping.clone()));
     }
     while clients.join_next().await.is_some() {}
     tally.report()

@@ -21,8 +21,19 @@ pub struct Report {
     pub classes: BTreeMap<&'static str, ClassReport>,
     /// How many good answers each release gave.
     pub releases: BTreeMap<String, u64>,
+    /// What became of streams.
+    pub streams: StreamReport,
     /// Every loss, in order.
     pub losses: Vec<Loss>,
+}
+
+/// What became of streams; an end is no loss.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct StreamReport {
+    /// Streams that were opened.
+    pub opened: usize,
+    /// Those that ended although their clients wanted more.
+    pub ended: usize,
 }
 
 /// What one class of clients saw.
@@ -105,6 +116,9 @@ impl fmt::Display for Report {
         }
         let releases: Vec<String> = self.releases.iter().map(|(id, count)| format!("{id} × {count}")).collect();
         writeln!(f, "answered by: {}", releases.join(", "))?;
+        if self.streams.opened > 0 {
+            writeln!(f, "{} streams, {} ended", self.streams.opened, self.streams.ended)?;
+        }
         writeln!(f, "{} requests, {} failed, {:.1} s", self.sent(), self.failed(), self.lasted.as_secs_f64())?;
         f.write_str(&self.losses_explained())
     }

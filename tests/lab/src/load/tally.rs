@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::loss::{Loss, Lost};
-use super::report::{ClassReport, Report};
+use super::report::{ClassReport, Report, StreamReport};
 
 /// The running count.
 pub struct Tally {
@@ -18,6 +18,7 @@ struct Counts {
     latencies: BTreeMap<&'static str, Vec<Duration>>,
     releases: BTreeMap<String, u64>,
     losses: Vec<Loss>,
+    streams: StreamReport,
 }
 
 impl Tally {
@@ -48,6 +49,21 @@ impl Tally {
         });
     }
 
+    /// Counts a stream whose first event came.
+    pub fn stream_opened(&self) {
+        self.counts().streams.opened += 1;
+    }
+
+    /// Counts a stream that ended although its client wanted more.
+    pub fn stream_ended(&self) {
+        self.counts().streams.ended += 1;
+    }
+
+    /// What has become of streams so far.
+    pub fn streams(&self) -> StreamReport {
+        self.counts().streams
+    }
+
     /// How many requests are over, and how many of them were lost.
     pub fn so_far(&self) -> (usize, usize) {
         let counts = self.counts();
@@ -69,7 +85,13 @@ impl Tally {
             let lost = || losses.iter().filter(|other| other.class == loss.class).count();
             classes.entry(loss.class).or_insert_with(|| ClassReport::of(&mut Vec::new(), lost()));
         }
-        Report { lasted: self.started.elapsed(), classes, releases: std::mem::take(&mut counts.releases), losses }
+        Report {
+            lasted: self.started.elapsed(),
+            classes,
+            releases: std::mem::take(&mut counts.releases),
+            streams: counts.streams,
+            losses,
+        }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::file::{Expect, Run};
-use crate::fleet::{Fleet, Host, haproxy, strangers};
+use crate::fleet::{Fleet, Host, haproxy, nginx, strangers};
 use crate::load::Report;
 use crate::shipit::Outcome;
 use crate::wait::{last_lines, until};
@@ -22,14 +22,26 @@ pub fn of_run(run: &Run, outcome: &Outcome) -> Vec<String> {
     for phrase in run.stderr_contains.iter().filter(|phrase| !outcome.stderr.contains(*phrase)) {
         wrong.push(format!("standard error does not say `{phrase}`"));
     }
+    for phrase in run.stderr_lacks.iter().filter(|phrase| outcome.stderr.contains(*phrase)) {
+        wrong.push(format!("standard error says `{phrase}`"));
+    }
+    for phrase in run.stdout_contains.iter().filter(|phrase| !outcome.stdout.contains(*phrase)) {
+        wrong.push(format!("standard output does not say `{phrase}`"));
+    }
     // A process that was killed cannot tidy up; every other one must.
-    if run.killed_after.is_none() && !outcome.left.is_empty() {
+    if run.exit >= 0 && !outcome.left.is_empty() {
         wrong.push(format!("shipit left files behind: {}", outcome.left.join(", ")));
     }
     if !wrong.is_empty() {
         wrong.push(format!("shipit said:\n{}", last_lines(&format!("{}{}", outcome.stdout, outcome.stderr))));
     }
     wrong
+}
+
+/// What is wrong with the streams, of which so many ended during a run.
+pub fn of_streams(run: &Run, ended: usize) -> Option<String> {
+    let wrong = run.streams_ended.is_some_and(|wanted| wanted != (ended > 0));
+    wrong.then(|| format!("{ended} streams ended during `{}`", run.arguments.join(" ")))
 }
 
 /// What is wrong with the requests.
@@ -61,6 +73,10 @@ fn differences(expect: &Expect, fleet: &Fleet) -> Vec<String> {
         let releases = if expect.current.is_empty() { &expect.releases } else { &expect.current };
         let place = format!("`current` of {}", host.name);
         compare(&mut wrong, &place, &current(host), wanted(releases, &host.name));
+        let (out, wanted_out) = (nginx::left_out(host), expect.left_out.get(&host.name).cloned().unwrap_or_default());
+        if out != wanted_out {
+            wrong.push(format!("nginx of {} leaves out {out:?}, not {wanted_out:?}", host.name));
+        }
     }
     for balancer in &fleet.balancers {
         let states = haproxy::servers(&fleet.layout.admin_socket(&balancer.name)).unwrap_or_default();

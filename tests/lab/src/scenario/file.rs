@@ -43,6 +43,9 @@ pub struct Scenario {
     /// Whether clients send requests meanwhile; then none may be lost.
     #[serde(default = "yes")]
     pub load: bool,
+    /// So many clients hold a stream of events open meanwhile. That one ends is no loss; see `streams-ended`.
+    #[serde(default)]
+    pub streams: usize,
     /// The runs of shipit, one after the other.
     pub run: Vec<Run>,
     /// How the fleet must be found in the end.
@@ -57,19 +60,20 @@ pub struct Size {
     hosts: u8,
     balancers: u8,
     instances: u8,
+    links: bool,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { hosts: 3, balancers: 1, instances: 2 }
+        Self { hosts: 3, balancers: 1, instances: 2, links: false }
     }
 }
 
 impl Size {
     /// A fleet of this size.
     pub fn spec(&self) -> Spec {
-        let Self { hosts, balancers, instances } = *self;
-        Spec { hosts, balancers, instances, name: "scenario".into() }
+        let Self { hosts, balancers, instances, links } = *self;
+        Spec { hosts, balancers, instances, links, name: "scenario".into() }
     }
 }
 
@@ -77,6 +81,8 @@ impl Size {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Run {
+    /// Shell that is run in the fleet's directory beforehand, with hosts below `hosts`.
+    pub before: Option<String>,
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its exit code; minus a signal's number if that is to end it.
@@ -84,6 +90,20 @@ pub struct Run {
     /// What it says on standard error.
     #[serde(default)]
     pub stderr_contains: Vec<String>,
+    /// What it does not say there.
+    #[serde(default)]
+    pub stderr_lacks: Vec<String>,
+    /// What it says on standard output.
+    #[serde(default)]
+    pub stdout_contains: Vec<String>,
+    /// Whether streams ended meanwhile; they may if it is not said.
+    pub streams_ended: Option<bool>,
+    /// Sends it SIGTERM when a file is there.
+    pub terminated_at: Option<Terminated>,
+    /// Kills it when the file at this path in the fleet's directory is there.
+    pub killed_at: Option<String>,
+    /// A host's nginx is restarted when the file is there.
+    pub nginx_restarted_at: Option<AtFile>,
     /// Kills it this long after its start.
     #[serde(default, deserialize_with = "optional_span")]
     pub killed_after: Option<Duration>,
@@ -93,6 +113,26 @@ pub struct Run {
     /// An operator takes a server out meanwhile.
     #[serde(default)]
     pub maintenance: Option<Maintenance>,
+}
+
+/// Something happens on a host when a file is there, which a step of the deploy makes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AtFile {
+    /// Which host.
+    pub host: String,
+    /// The file, in the fleet's directory.
+    pub file: String,
+}
+
+/// Somebody wants an end of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Terminated {
+    /// The file, in the fleet's directory.
+    pub file: String,
+    /// How many times, a moment apart.
+    pub times: u32,
 }
 
 /// An operator puts a server into `maint` on every balancer, while shipit runs.
@@ -114,6 +154,8 @@ pub struct Expect {
     pub releases: BTreeMap<String, String>,
     /// The release that `current` names on a host; as `releases` if it is not said.
     pub current: BTreeMap<String, String>,
+    /// The instances that a host's nginx sends nothing to; none unless it is said.
+    pub left_out: BTreeMap<String, Vec<u16>>,
     /// The state of a host's server on every balancer, in haproxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, or `none`.
     pub servers: BTreeMap<String, String>,
 }
@@ -121,7 +163,12 @@ pub struct Expect {
 impl Default for Expect {
     fn default() -> Self {
         let all = |word: &str| BTreeMap::from([("*".to_owned(), word.to_owned())]);
-        Self { releases: all("new"), current: BTreeMap::new(), servers: all("UP") }
+        Self {
+            releases: all("new"),
+            current: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            servers: all("UP"),
+        }
     }
 }
 

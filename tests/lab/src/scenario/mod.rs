@@ -31,7 +31,8 @@ pub struct Options {
 
 /// How a scenario went.
 enum Verdict {
-    Passed,
+    /// With so many requests meanwhile.
+    Passed(usize),
     Skipped(String),
     Failed(Vec<String>),
 }
@@ -51,9 +52,9 @@ pub fn run(options: &Options) -> Result<()> {
         let verdict = play::play(scenario, &shipit, options.keep)
             .unwrap_or_else(|error| Verdict::Failed(vec![error.to_string()]));
         match verdict {
-            Verdict::Passed => {
+            Verdict::Passed(sent) => {
                 passed += 1;
-                println!("ok      {:>6.1} s", began.elapsed().as_secs_f64());
+                println!("ok      {:>6.1} s {sent:>7} requests", began.elapsed().as_secs_f64());
             }
             Verdict::Skipped(reason) => println!("skipped {reason}"),
             Verdict::Failed(reasons) => {

@@ -4,18 +4,26 @@ use std::thread;
 use std::time::Duration;
 
 use super::faults::on_every_balancer;
-use super::file::{Maintenance, Run, Scenario};
+use super::file::{AtFile, Maintenance, Run, Scenario, Terminated};
 use super::{Verdict, expectation, merge};
+use crate::command;
 use crate::error::Result;
 use crate::fleet::{Fleet, haproxy};
-use crate::load::Load;
+use crate::load::{Load, Mix};
 use crate::shipit::{self, Outcome, Output, Shipit};
+use crate::wait;
 
 /// haproxy sends requests to a new server after two checks, half a second apart.
 const SERVING_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a run does to requests shows at the latest when the slow ones that it met are over.
 const AFTERMATH: Duration = Duration::from_millis(2500);
+
+/// Two at the same moment are one.
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(300);
+
+/// A step of a deploy that makes a file is among the first.
+const APPEARS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Plays a scenario; with `keep` its fleet stands on if it failed.
 pub fn play(scenario: &Scenario, shipit: &Shipit, keep: bool) -> Result<Verdict> {
@@ -24,10 +32,10 @@ pub fn play(scenario: &Scenario, shipit: &Shipit, keep: bool) -> Result<Verdict>
     }
     let fleet = Fleet::renew(scenario.fleet.spec())?;
     set_up(scenario, &fleet, shipit)?;
-    let reasons = perform(scenario, &fleet, shipit)?;
+    let (reasons, sent) = perform(scenario, &fleet, shipit)?;
     if reasons.is_empty() {
         fleet.down()?;
-        return Ok(Verdict::Passed);
+        return Ok(Verdict::Passed(sent));
     }
     if keep {
         println!("the fleet stands on in {}", fleet.layout.root.display());
@@ -50,30 +58,73 @@ fn set_up(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<()> {
     fleet.write_app(&scenario.new, "new")
 }
 
-fn perform(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<Vec<String>> {
-    let load = if scenario.load { Some(Load::start(fleet.frontends())?) } else { None };
-    let mut outcomes = Vec::new();
+fn perform(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<(Vec<String>, usize)> {
+    let mix = Mix { streams: scenario.streams, ..Mix::default() };
+    let load = if scenario.load { Some(Load::start_mix(fleet.frontends(), mix)?) } else { None };
+    let ended = || load.as_ref().map_or(0, |load| load.streams().ended);
+    let mut reasons = Vec::new();
     for run in &scenario.run {
-        outcomes.push((run, one_run(run, fleet, shipit)?));
+        let before = ended();
+        let outcome = one_run(run, fleet, shipit)?;
+        reasons.extend(expectation::of_run(run, &outcome));
+        reasons.extend(expectation::of_streams(run, ended() - before));
     }
-    let mut reasons: Vec<String> =
-        outcomes.iter().flat_map(|(run, outcome)| expectation::of_run(run, outcome)).collect();
     reasons.extend(expectation::of_fleet(&scenario.expect, fleet));
+    let mut sent = 0;
     if let Some(load) = load {
         thread::sleep(AFTERMATH);
-        reasons.extend(expectation::of_load(&load.stop()?));
+        let report = load.stop()?;
+        sent = report.sent();
+        reasons.extend(expectation::of_load(&report));
     }
-    Ok(reasons)
+    Ok((reasons, sent))
+}
+
+/// Waits until a file in the fleet's directory is there.
+fn appears(fleet: &Fleet, file: &str) -> bool {
+    let path = fleet.layout.root.join(file);
+    wait::until(file, APPEARS_WITHIN, None, || path.exists().then_some(())).is_ok()
 }
 
 /// Runs shipit, while the things happen that the run says.
 fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
+    if let Some(script) = &run.before {
+        let root = fleet.layout.root.to_string_lossy().into_owned();
+        command::run("sh", &["-euc", "cd \"$1\"; eval \"$2\"", "sh", &root, script])?;
+    }
     let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
     thread::scope(|scope| {
         if let Some(delay) = run.killed_after {
             scope.spawn(move || {
                 thread::sleep(delay);
                 shipit::kill_running();
+            });
+        }
+        if let Some(Terminated { file, times }) = &run.terminated_at {
+            scope.spawn(move || {
+                if appears(fleet, file) {
+                    for _ in 0..*times {
+                        shipit::terminate_running();
+                        thread::sleep(BETWEEN_SIGNALS);
+                    }
+                }
+            });
+        }
+        if let Some(file) = &run.killed_at {
+            scope.spawn(move || {
+                if appears(fleet, file) {
+                    shipit::kill_running();
+                }
+            });
+        }
+        if let Some(AtFile { host, file }) = &run.nginx_restarted_at {
+            scope.spawn(move || {
+                let restarted = || fleet.host(host).and_then(|host| fleet.restart_nginx(&host));
+                if appears(fleet, file)
+                    && let Err(error) = restarted()
+                {
+                    eprintln!("{error}");
+                }
             });
         }
         if let Some(delay) = run.haproxy_reloaded_after {

@@ -55,7 +55,9 @@ start() {
     # The directory itself, not the symlink to it: then /proc/PID/cwd tells which release a process is of.
     release=$(cd "$root/srv/current" 2>/dev/null && pwd -P) || fail "$root/srv/current is missing"
     cd "$release"
-    setsid "$bin/lab" app --listen "$address:$port" < /dev/null >> "$root/log/app-$port.log" 2>&1 9>&- &
+    set -- --host "$host" --listen "$address:$port"
+    [ ! -f "$root/sockets" ] || set -- "$@" --socket "$(cat "$root/sockets")/$host-$port.sock"
+    setsid "$bin/lab" app "$@" < /dev/null >> "$root/log/app-$port.log" 2>&1 9>&- &
     echo "$! $(started $!)" > "$pidfile.new"
     mv "$pidfile.new" "$pidfile"
 }
