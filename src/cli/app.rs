@@ -75,7 +75,9 @@ impl App {
     /// Says what was observed that stands in nobody's way, each thing once.
     pub fn notes(&self, observed: &Observation) {
         if self.settings.verbosity != Verbosity::Quiet {
-            report::notes(observed, self.paint()).iter().for_each(|one| say::line(one));
+            for note in report::notes(observed, self.paint()) {
+                say::line(&note);
+            }
         }
     }
 

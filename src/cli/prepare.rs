@@ -167,7 +167,8 @@ async fn plan(
     };
     let looked_at = look_at(inventory, recipe, picked);
     let mut observed = fleet.observe(&looked_at, Purpose::Deploy, coming).await;
-    let names_one_out = |host: &&Host| observed.hosts.get(&host.name).is_some_and(|facts| facts.unrouted().next().is_some());
+    let names_one_out =
+        |host: &&Host| observed.hosts.get(&host.name).is_some_and(|facts| facts.unrouted().next().is_some());
     if options.strategy.uses_local_nginx() || picked.iter().any(names_one_out) {
         fleet.check_routes(picked, &mut observed).await;
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone, clean, ranges,
+    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone,
+    clean, ranges,
 };
 
 /// What the fleet of an environment looks like, as `observed`.

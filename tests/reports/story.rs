@@ -123,7 +123,7 @@ pub fn hotswap(hosts: usize) -> Plan {
     plan.strategy = StrategyName::Hotswap;
     plan.waves.retain(|wave| wave.name != "migrate");
     for wave in plan.waves.iter_mut().filter(|wave| wave.phase == Phase::Switch) {
-        wave.name = "hotswap".to_owned();
+        "hotswap".clone_into(&mut wave.name);
         wave.on_failure = shipit::plan::OnFailure::TakeBack;
         wave.lanes.iter_mut().for_each(|lane| lane.steps.clone_from(&steps));
     }

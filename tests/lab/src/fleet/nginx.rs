@@ -50,6 +50,7 @@ fn start(layout: &Layout, host: &Host) -> Result<Process> {
 }
 
 /// The instances that nginx on `host` sends nothing to, by the include; none where it goes by links.
+#[must_use]
 pub fn left_out(host: &Host) -> Vec<u16> {
     let text = fs::read_to_string(upstream_file(host)).unwrap_or_default();
     let down = text.lines().filter(|line| line.split([' ', ';']).any(|word| word == "down"));
@@ -76,7 +77,11 @@ fn servers(layout: &Layout, host: &Host, spec: &Spec) -> String {
     }
     // No `keepalive`: what nginx keeps to a socket goes on after the link leads elsewhere.
     let link = |port: &u16| layout.sockets.join(format!("{}-{port}.link", host.name));
-    let lines = spec.ports().iter().map(|port| format!("server unix:{} max_fails=0;", link(port).display())).collect::<Vec<_>>();
+    let lines = spec
+        .ports()
+        .iter()
+        .map(|port| format!("server unix:{} max_fails=0;", link(port).display()))
+        .collect::<Vec<_>>();
     lines.join("\n    ")
 }
 

@@ -37,7 +37,11 @@ pub fn write(fleet: &Fleet) -> Result<()> {
     template::write(
         &project.join("recipes/lab.toml"),
         include_str!("templates/recipe.toml"),
-        &[("root", &fleet.layout.root.display()), ("ports", &format!("{:?}", fleet.spec.ports())), ("hotswap", &hotswap)],
+        &[
+            ("root", &fleet.layout.root.display()),
+            ("ports", &format!("{:?}", fleet.spec.ports())),
+            ("hotswap", &hotswap),
+        ],
     )?;
     write_app(fleet, &Behaviour::default(), "1")
 }

@@ -163,12 +163,7 @@ pub struct Expect {
 impl Default for Expect {
     fn default() -> Self {
         let all = |word: &str| BTreeMap::from([("*".to_owned(), word.to_owned())]);
-        Self {
-            releases: all("new"),
-            current: BTreeMap::new(),
-            left_out: BTreeMap::new(),
-            servers: all("UP"),
-        }
+        Self { releases: all("new"), current: BTreeMap::new(), left_out: BTreeMap::new(), servers: all("UP") }
     }
 }
 

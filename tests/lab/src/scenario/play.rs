@@ -23,7 +23,7 @@ const AFTERMATH: Duration = Duration::from_millis(2500);
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(300);
 
 /// A step of a deploy that makes a file is among the first.
-const APPEARS_WITHIN: Duration = Duration::from_secs(60);
+const APPEARS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Plays a scenario; with `keep` its fleet stands on if it failed.
 pub fn play(scenario: &Scenario, shipit: &Shipit, keep: bool) -> Result<Verdict> {
