@@ -54,6 +54,18 @@ fn an_instance_of_the_release_that_answers_is_healthy() {
 }
 
 #[test]
+fn an_instance_that_passes_at_the_deadline_is_let_finish() {
+    for shell in shells() {
+        let (mut rig, listener, [_, new]) = host(&shell, "127.0.0.1", UP);
+        let _app = App::start(&new, &listener);
+        drop(listener);
+        let health = &mut rig.recipe.health;
+        (health.deadline, health.interval, health.passes) = (Duration::from_secs(1), Duration::from_millis(700), 3);
+        assert!(rig.health(NEW).ok().starts_with("healthy after"), "{}", shell.name);
+    }
+}
+
+#[test]
 fn the_old_process_does_not_pass_for_the_new_one() {
     for shell in shells() {
         let (mut rig, listener, [old, _]) = host(&shell, "127.0.0.1", UP);

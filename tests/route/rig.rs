@@ -207,6 +207,17 @@ impl Rig {
         found.problems.into_iter().map(|one| format!("{} -> {}", one.what, one.help.unwrap_or_default())).collect()
     }
 
+    /// What a check notes with `more` in nginx's configuration, behind a balancer.
+    pub fn notes_with(&mut self, more: &str) -> Vec<String> {
+        let config = self.read("nginx.conf");
+        self.write("nginx.conf", &format!("events {{}} http {{ {more} }}"));
+        let script = self.site().check_route(&self.inventory.hosts[0]).unwrap().with("BACKENDS", "`app`");
+        let found = remote::read_check(&Run::begin(&self.shell, &script).end());
+        self.write("nginx.conf", &config);
+        assert_eq!(found.problems, []);
+        found.notes.into_iter().map(|one| one.help.unwrap_or_default()).collect()
+    }
+
     fn site(&self) -> Site<'_> {
         Site { inventory: &self.inventory, recipe: &self.recipe }
     }

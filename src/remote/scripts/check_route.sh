@@ -78,13 +78,50 @@ check_kept_connections() {
             files = split(ENVIRON["SHIPIT_FILES"], line, "\n")
             for (i = 1; i <= files; i++) file[line[i]] = 1
         }
-        /^# configuration file / { depth = 0; server_depth = upstream_depth = upstream = first = value = "" }
-        {
-            sub(/(^|[ \t])#.*/, "")
-            gsub(/[;{}]/, " & ")
-            gsub(/"/, "")
-            for (i = 1; i <= NF; i++) token($i)
+        function flush() {
+            if (begun) token(word)
+            word = begun = ""
         }
+        # nginx takes a word in quotes, a brace after a dollar, and whatever follows a backslash, as one.
+        function read(text,    c) {
+            while (text != "") {
+                if (quote == "" && match(text, /^[ \t\r]+/)) {
+                    flush()
+                    text = substr(text, RLENGTH + 1)
+                    continue
+                }
+                if (match(text, /^[A-Za-z0-9_.:\/~^*=,+-]+/)) {
+                    begun = 1
+                    word = word substr(text, 1, RLENGTH)
+                    text = substr(text, RLENGTH + 1)
+                    continue
+                }
+                c = substr(text, 1, 1)
+                text = substr(text, 2)
+                if (c == "\\") {
+                    begun = 1
+                    word = word substr(text, 1, 1)
+                    text = substr(text, 2)
+                } else if (quote != "") {
+                    if (c == quote) quote = ""
+                    else word = word c
+                } else if (!begun && (c == "\"" || c == "\047")) {
+                    begun = 1
+                    quote = c
+                } else if (!begun && c == "#") {
+                    return
+                } else if (c == ";" || c == "}" && word !~ /\$\{[^}]*$/ || c == "{" && word !~ /\$$/) {
+                    flush()
+                    token(c)
+                } else {
+                    begun = 1
+                    word = word c
+                }
+            }
+            if (quote == "") flush()
+        }
+        /^# configuration file / { depth = 0; server_depth = upstream_depth = upstream = first = value = quote = word = begun = "" }
+        { read($0) }
         END {
             for (i = 1; i <= servers; i++) {
                 goals = split(passes[i], goal, " ")

@@ -84,12 +84,13 @@ log_says() {
     EMERG=$(emerg "$SCRATCH/log")
 }
 
-# reload_and_wait: has nginx read its configuration anew and waits until it is applied. Sets WHY if it was not.
+# reload_and_wait: has nginx read its configuration anew and waits until it is applied. Sets WHY if it was not, and
+# GAVE_UP if nginx says that it never will be.
 #
 # The command's success is only "signal sent". nginx tries for some seconds to get a port that another program has, then
 # goes on with the old workers, and says so in its log only.
 reload_and_wait() {
-    WHY='' EMERG=''
+    WHY='' EMERG='' GAVE_UP=''
     workers
     old=$WORKERS
     log_size
@@ -104,7 +105,7 @@ reload_and_wait() {
     wait=2
     while ! applied "$old"; do
         now
-        if [ "$((NOW - began))" -ge "$((APPLY_TIMEOUT * 100))" ] || gave_up; then
+        if gave_up || [ "$((NOW - began))" -ge "$((APPLY_TIMEOUT * 100))" ]; then
             log_says
             WHY="nginx did not apply its configuration${EMERG:+: $EMERG}"
             [ -r "$ROUTE_LOG" ] || WHY="$WHY, and $ROUTE_LOG, which would say why, can't be read"
@@ -119,7 +120,8 @@ reload_and_wait() {
 
 # gave_up: whether nginx's log says that it goes on with what it had.
 gave_up() {
-    tail -c "+$LOG_FROM" "$ROUTE_LOG" 2>/dev/null | grep -q '\[emerg\].*still could not bind()'
+    tail -c "+$LOG_FROM" "$ROUTE_LOG" 2>/dev/null | grep -q '\[emerg\].*still could not bind()' || return 1
+    GAVE_UP=yes
 }
 
 # poll: waits for $wait hundredths of a second, and longer the next time.

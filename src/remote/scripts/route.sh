@@ -91,11 +91,18 @@ put_back() {
     put "$PLACE.shipit-before" as-it-was || fail "$WHY; and $FILE could not be put back" "do it by hand: cp $PLACE.shipit-before $FILE"
 }
 
-# put_back_and_reload: the same for when it may have. Sets ALSO to what went wrong with that.
+# never_applied WORKERS: whether nginx has given up both times and WORKERS are still there.
+never_applied() {
+    workers
+    [ "$gave_up_before$GAVE_UP" = yesyes ] && [ -n "$1" ] && [ "$WORKERS" = "$1" ]
+}
+
+# put_back_and_reload WORKERS: the same for when it may have. Sets ALSO to what went wrong with that. WORKERS are those
+# that ran what is put back now, empty if nobody knows: where nginx never took up anything else, they still do.
 put_back_and_reload() {
     put_back
-    reason=$WHY
-    if reload_and_wait; then
+    reason=$WHY gave_up_before=$GAVE_UP
+    if reload_and_wait || never_applied "$1"; then
         ALSO=''
         rm -f "$PLACE.shipit-before"
     else
@@ -125,6 +132,8 @@ change_include() {
         return 0
     fi
     find_master || fail "$WHY_NO_MASTER" "start nginx, or name its pid file: [hotswap] pid = \"…\""
+    running=''
+    ! settled || running=$WORKERS
     { cp -p "$FILE" "$PLACE.shipit-new" && mv -f "$PLACE.shipit-new" "$PLACE.shipit-before"; } 2>/dev/null || not_writable
     if ! put "$SCRATCH/wanted"; then
         rm -f "$PLACE.shipit-before" "$PLACE.shipit-new"
@@ -138,7 +147,7 @@ change_include() {
         fail "$WHY" "the routing is as it was"
     fi
     if ! reload_and_wait; then
-        put_back_and_reload
+        put_back_and_reload "$running"
         fail "$WHY" "mend that; the routing is as it was$ALSO"
     fi
     # What was in it is kept until the drain is over: it may be wanted again.
@@ -271,7 +280,7 @@ give_up_drain() {
         include)
             [ -f "$SCRATCH/before" ] || fail "$WHY" "$HELP"
             cp -p "$SCRATCH/before" "$PLACE.shipit-before" || not_writable
-            put_back_and_reload
+            put_back_and_reload ''
             fail "$WHY" "traffic goes where it went before$ALSO; $HELP"
             ;;
         links)
