@@ -91,11 +91,12 @@ fn an_executable_names_its_release_too() {
 fn a_process_that_restarts_between_passes_begins_anew() {
     for shell in shells() {
         let (mut rig, listener, [_, new]) = host(&shell, "127.0.0.1", UP);
-        rig.recipe.health.passes = 5;
-        rig.recipe.health.interval = Duration::from_millis(300);
+        // Four seconds of one life at least, and no life is that long, also where all is slow.
+        rig.recipe.health.passes = 40;
+        rig.recipe.health.interval = Duration::from_millis(100);
         rig.recipe.health.deadline = Duration::from_secs(3);
         thread::scope(|scope| {
-            // Up at once each time, and down again before its fifth pass.
+            // Up at once each time, and down again long before its last pass.
             let looping = scope.spawn(|| {
                 for _ in 0..6 {
                     let app = App::start(&new, &listener);
@@ -108,6 +109,7 @@ fn a_process_that_restarts_between_passes_begins_anew() {
             looping.join().unwrap();
         });
         rig.recipe.health.deadline = Duration::from_secs(20);
+        rig.recipe.health.passes = 2;
         let _app = App::start(&new, &listener);
         drop(listener);
         rig.health(NEW).ok();
