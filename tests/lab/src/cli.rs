@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use lab::bench::Contest;
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
@@ -54,12 +56,24 @@ enum Command {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// What answers for the apps of all hosts of a bare fleet.
+    #[command(hide = true)]
+    StandIn {
+        /// The directory of the hosts.
+        hosts: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
 enum Bench {
     /// Rolling deploys, one host at a time.
-    Rolling(bench::Options),
+    Rolling(bench::FloorOptions),
+    /// Hot-swap, all hosts at once.
+    Hotswap(bench::FloorOptions),
+    /// A deploy to hundreds of hosts on which there is nothing to wait for.
+    Scale(bench::ScaleOptions),
+    /// An archive on its way to all hosts.
+    Upload(bench::UploadOptions),
 }
 
 #[derive(clap::Args)]
@@ -84,7 +98,10 @@ pub fn run() -> Result<()> {
         Command::Up(spec) => up(spec),
         Command::Down { name } => standing(&name)?.down(),
         Command::Demo(options) => demo::run(&options),
-        Command::Bench(Bench::Rolling(options)) => bench::rolling(&options),
+        Command::Bench(Bench::Rolling(options)) => bench::against_floor(Contest::Rolling, &options),
+        Command::Bench(Bench::Hotswap(options)) => bench::against_floor(Contest::Hotswap, &options),
+        Command::Bench(Bench::Scale(options)) => bench::scale(&options),
+        Command::Bench(Bench::Upload(options)) => bench::upload(&options),
         Command::Scenarios(options) => scenario::run(&options),
         Command::Test => suite::run(),
         Command::Load(arguments) => load(arguments),
@@ -93,6 +110,7 @@ pub fn run() -> Result<()> {
             lab::fleet::haproxy::reload(&fleet.layout, &fleet.host(&balancer)?)
         }
         Command::App { listen } => lab::app::run(listen),
+        Command::StandIn { hosts } => lab::fleet::stand_in(&hosts),
     }
 }
 

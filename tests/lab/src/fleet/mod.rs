@@ -10,6 +10,7 @@ mod residents;
 mod spec;
 pub mod sshd;
 mod standing;
+mod standin;
 mod template;
 
 use std::fs;
@@ -33,6 +34,7 @@ pub use layout::Layout;
 pub use probe::Instance;
 pub use residents::{Stranger, strangers};
 pub use spec::Spec;
+pub use standin::run as stand_in;
 pub use standing::take_all_down;
 
 /// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
@@ -154,6 +156,9 @@ impl Fleet {
         project::write(self)?;
         make_privilege_separation_directory()?;
         parallel::each(&hosts, |host| self.start_host(host))?;
+        if self.spec.bare {
+            standin::start(&self.layout, &self.web)?;
+        }
         self.await_no_server_up()
     }
 
@@ -172,6 +177,7 @@ impl Fleet {
     fn start_host(&self, host: &Host) -> Result<()> {
         sshd::start(&self.layout, host)?;
         match host.role {
+            Role::Web if self.spec.bare => return Ok(()),
             Role::Web => nginx::start(&self.layout, host, &self.spec.ports())?,
             Role::Balancer => haproxy::start(&self.layout, host, &self.web)?,
         };

@@ -69,7 +69,7 @@ impl Size {
     /// A fleet of this size.
     pub fn spec(&self) -> Spec {
         let Self { hosts, balancers, instances } = *self;
-        Spec { hosts, balancers, instances, name: "scenario".into() }
+        Spec { hosts, balancers, instances, ..Spec::named("scenario") }
     }
 }
 
