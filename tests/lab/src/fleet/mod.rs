@@ -9,8 +9,8 @@ mod project;
 mod residents;
 mod spec;
 pub mod sshd;
-mod standing;
 mod standin;
+mod standing;
 mod template;
 
 use std::fs;
