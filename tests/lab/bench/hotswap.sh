@@ -61,6 +61,7 @@ swap() {
         # The workers that take connections.
         workers() {
             for pid in $(cat "/proc/$master/task/$master/children"); do
+                title=
                 IFS= read -r title < "/proc/$pid/cmdline" || :
                 case $title in *': worker process') echo "$pid" ;; esac
             done 2> /dev/null
@@ -68,10 +69,10 @@ swap() {
 
         # Routes to all instances but $1, and waits until nginx does so.
         route_without() {
-            for port in $ports; do
+            for any in $ports; do
                 down=
-                [ "$port" != "$1" ] || down=' down'
-                echo "server $address:$port max_fails=0$down;"
+                [ "$any" != "$1" ] || down=' down'
+                echo "server $address:$any max_fails=0$down;"
             done > "$include.new"
             mv "$include.new" "$include"
             "$nginx" "$host" -t 2> /dev/null
