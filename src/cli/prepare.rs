@@ -166,10 +166,8 @@ async fn plan(
         Wanted::There(_) => None,
     };
     let looked_at = look_at(inventory, recipe, picked);
-    let mut observed = fleet.observe(&looked_at, Purpose::Deploy, coming).await;
-    if options.strategy.uses_local_nginx() {
-        fleet.check_routes(picked, &mut observed).await;
-    }
+    let routed = if options.strategy.uses_local_nginx() { picked } else { &[] };
+    let observed = fleet.observe_with_routes(&looked_at, routed, Purpose::Deploy, coming).await;
     let survey = preflight(&observed, inventory, picked, |host| fleet.unreachable(host)?.help.clone());
     if !survey.is_clear() {
         say::survey(app.paint(), &survey);

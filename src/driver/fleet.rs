@@ -124,23 +124,37 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
-    /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic.
-    pub async fn check_routes(&self, hosts: &[&Host], observed: &mut Observation) {
+    /// The same, with what stands in the way of telling the local nginx of the `routed` hosts where to send traffic.
+    pub async fn observe_with_routes(
+        &self,
+        hosts: &[&Host],
+        routed: &[&Host],
+        purpose: Purpose,
+        coming: Option<(&Release, Size)>,
+    ) -> Observation {
+        let (mut observed, found) = futures::join!(self.observe(hosts, purpose, coming), self.check_routes(routed));
+        for (host, problems) in found {
+            if let Some(facts) = observed.hosts.get_mut(&host) {
+                facts.problems.extend(problems);
+            }
+        }
+        observed
+    }
+
+    async fn check_routes(&self, hosts: &[&Host]) -> BTreeMap<HostName, Vec<Problem>> {
         let limit = self.recipe.health.timeout + LOOK_SLACK;
         let site = self.site();
         let checks = hosts.iter().filter_map(|host| {
             let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
-            Some(async move { (&host.name, session.run(&script, limit, &Progress::unheard()).await) })
+            Some(async move {
+                let problems = match session.run(&script, limit, &Progress::unheard()).await {
+                    Ok(output) => read_problems(&output),
+                    Err(error) => vec![Problem { what: error.to_string(), help: None }],
+                };
+                (host.name.clone(), problems)
+            })
         });
-        for (host, answer) in join_all(checks).await {
-            let problems = match answer {
-                Ok(output) => read_problems(&output),
-                Err(error) => vec![Problem { what: error.to_string(), help: None }],
-            };
-            if let Some(facts) = observed.hosts.get_mut(host) {
-                facts.problems.extend(problems);
-            }
-        }
+        join_all(checks).await.into_iter().collect()
     }
 
     /// Who serves, as far as that can be seen, and why not all of it can. The `healthy` have just been asked, and are not

@@ -43,6 +43,8 @@ struct Measurement {
     megabytes: u64,
     /// Seconds of each run.
     floor: Vec<f64>,
+    /// The floor with `sha256sum` on the host.
+    checked: Vec<f64>,
     shipit: Vec<f64>,
     ratio: f64,
 }
@@ -68,22 +70,31 @@ pub fn upload(options: &Options) -> Result<()> {
     let text = text.replace("{ directory = \"app\" }", "{ archive = \"app.tar\" }");
     fs::write(&recipe, text).map_err(Error::file("write", &recipe))?;
 
-    let (mut floor, mut own) = (Vec::new(), Vec::new());
+    let (mut floor, mut checked, mut own) = (Vec::new(), Vec::new(), Vec::new());
     for run in 1..=options.runs {
         pack(&fleet, options.size)?;
-        floor.push(send(&fleet, &archive)?);
+        floor.push(send(&fleet, &archive, "")?);
+        checked.push(send(&fleet, &archive, "&& sha256sum $HOSTS/$host/tmp/archive")?);
         let done = shipit.run(&fleet, &["deploy", "lab", "--output", "jsonl", "--yes"], Output::Kept)?.success()?;
         own.push(lasted(&done.stdout)?);
-        eprintln!("run {run}: floor {:.2} s, shipit {:.2} s", floor[floor.len() - 1], own[own.len() - 1]);
+        let last = |seconds: &[f64]| seconds.last().copied().unwrap_or_default();
+        eprintln!(
+            "run {run}: floor {:.2} s, with a checksum {:.2} s, shipit {:.2} s",
+            last(&floor),
+            last(&checked),
+            last(&own)
+        );
     }
     fleet.down()?;
     let ratio = median(&own) / median(&floor);
-    let measurement = Measurement { hosts: options.hosts, megabytes: options.size, floor, shipit: own, ratio };
+    let measurement = Measurement { hosts: options.hosts, megabytes: options.size, floor, checked, shipit: own, ratio };
     if options.json {
         return print_json(&measurement);
     }
     println!("{} MB to {} hosts on open connections", measurement.megabytes, measurement.hosts);
-    for (name, seconds) in [("floor", &measurement.floor), ("shipit", &measurement.shipit)] {
+    for (name, seconds) in
+        [("floor", &measurement.floor), ("checked", &measurement.checked), ("shipit", &measurement.shipit)]
+    {
         println!("  {name:<8} median {:>6.2} s   min {:>6.2} s", median(seconds), least(seconds));
     }
     println!("  ratio of the medians {ratio:.3}");
@@ -102,7 +113,7 @@ fn pack(fleet: &Fleet, megabytes: u64) -> Result<()> {
 }
 
 /// The floor, in seconds: connections are opened before and closed after.
-fn send(fleet: &Fleet, archive: &std::path::Path) -> Result<f64> {
+fn send(fleet: &Fleet, archive: &std::path::Path, check: &str) -> Result<f64> {
     let control = fleet.layout.sockets.join("control");
     fs::create_dir_all(&control).map_err(Error::file("create", &control))?;
     let names: Vec<&str> = fleet.web.iter().map(|host| host.name.as_str()).collect();
@@ -117,7 +128,7 @@ fn send(fleet: &Fleet, archive: &std::path::Path) -> Result<f64> {
         run(shell.env("ARCHIVE", archive).env("HOSTS", fleet.layout.hosts()))
     };
     everywhere("-M -fN", ">/dev/null 2>&1")?;
-    let sent = everywhere("", "\"cat > $HOSTS/$host/tmp/archive\" <\"$ARCHIVE\"");
+    let sent = everywhere("", &format!("\"cat > $HOSTS/$host/tmp/archive {check}\" <\"$ARCHIVE\""));
     everywhere("-O exit", "2>/dev/null")?;
     sent.map(|lasted| lasted.as_secs_f64())
 }
