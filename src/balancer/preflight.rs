@@ -1,5 +1,7 @@
 //! What the balancers' state says against a deploy, before anything is touched.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
     BalancerFacts, BalancerKey, Host, HostName, Inventory, Observation, Problem, Reach, ServerFacts, ServerName,
     ServerState,
@@ -15,9 +17,10 @@ use super::set::scope;
 #[must_use]
 pub fn preflight(seen: &Observation, inventory: &Inventory, picked: &[HostName]) -> Vec<(HostName, Problem)> {
     let mut found = Vec::new();
+    let (servers, picked) = (seen.servers(inventory), picked.iter().collect::<BTreeSet<_>>());
     for host in inventory.hosts.iter().filter(|host| picked.contains(&host.name)) {
         let mut judged: Vec<(&BalancerFacts, &ServerFacts)> = Vec::new();
-        for (facts, server) in seen.servers_of(inventory, host) {
+        for (facts, server) in servers.of(host) {
             let balancer = &facts.key.host;
             let as_a_whole = facts.problems.iter().cloned().map(|problem| (balancer.clone(), problem));
             for problem in as_a_whole {

@@ -18,9 +18,13 @@ use super::haproxy::{Haproxy, Look};
 ///
 /// Nothing here undoes what a call did if the call's future is dropped in the middle: that is the guard's work.
 pub struct Balancers<S> {
-    inventory: Inventory,
     haproxies: Vec<Haproxy<S>>,
+    /// Where each host of the inventory is a server, found out once: every look at who serves asks it of all hosts.
+    targets: BTreeMap<HostName, Result<Vec<Placed>, BalancerError>>,
 }
+
+/// A target, and the place of its haproxy among all.
+type Placed = (Target, usize);
 
 /// A target, and the haproxy that holds it.
 pub(super) struct Held<'a, S> {
@@ -44,7 +48,9 @@ impl<S: Session> Balancers<S> {
             let session = sessions(&host);
             Haproxy::new(host, session, path, backends)
         });
-        Self { inventory: inventory.clone(), haproxies: haproxies.collect() }
+        let haproxies: Vec<_> = haproxies.collect();
+        let targets = inventory.hosts.iter().map(|host| (host.name.clone(), placed(inventory, &haproxies, host)));
+        Self { targets: targets.collect(), haproxies }
     }
 
     /// What is to be seen of every backend on every balancer host.
@@ -73,8 +79,8 @@ impl<S: Session> Balancers<S> {
         let looks = join_all(self.haproxies.iter().map(Haproxy::look)).await;
         let mut view = View::default();
         let mut faults: Vec<_> = looks.iter().filter_map(|look| look.clone().err()).collect();
-        for host in &self.inventory.hosts {
-            let held = match self.held(host) {
+        for name in self.targets.keys() {
+            let held = match self.held_by(name) {
                 Ok(held) => held,
                 Err(fault) => {
                     faults.push(fault);
@@ -87,7 +93,7 @@ impl<S: Session> Balancers<S> {
                 server.is_ok_and(|server| server.standing.up && server.standing.state == ServerState::Ready)
             };
             if seen.peek().is_some() && seen.all(serves) {
-                view.serving.insert(host.name.clone());
+                view.serving.insert(name.clone());
             }
         }
         (view, BalancerError::of(faults))
@@ -107,29 +113,44 @@ impl<S: Session> Balancers<S> {
     }
 
     pub(super) fn held(&self, host: &Host) -> Result<Vec<Held<'_, S>>, BalancerError> {
-        let mut found = BTreeMap::new();
-        for spec in self.inventory.balancers_of(host) {
-            let name = spec.server.plain(&scope(&self.inventory, host));
-            let server: ServerName = name.parse().map_err(|why| BalancerError::NoName {
-                host: host.name.clone(),
-                backend: spec.backend.clone(),
-                name: crate::model::clean(&name),
-                why,
-            })?;
-            for balancer in self.inventory.with_role(&spec.role) {
-                let path = spec.socket.plain(&scope(&self.inventory, balancer));
-                let key = BalancerKey { host: balancer.name.clone(), backend: spec.backend.clone() };
-                let target = Target { key, server: server.clone() };
-                let place = self.haproxies.iter().position(|one| one.is_at(&balancer.name, &path));
-                // `new` made one for each pair of host and path that there is here.
-                found.extend(place.map(|place| {
-                    let haproxy = &self.haproxies[place];
-                    (target.clone(), Held { target, haproxy, place })
-                }));
-            }
-        }
-        Ok(found.into_values().collect())
+        self.held_by(&host.name)
     }
+
+    fn held_by(&self, host: &HostName) -> Result<Vec<Held<'_, S>>, BalancerError> {
+        let placed = match self.targets.get(host) {
+            Some(placed) => placed.as_ref().map_err(Clone::clone)?.as_slice(),
+            None => &[],
+        };
+        let held =
+            |(target, place): &Placed| Held { target: target.clone(), haproxy: &self.haproxies[*place], place: *place };
+        Ok(placed.iter().map(held).collect())
+    }
+}
+
+fn placed<S: Session>(
+    inventory: &Inventory,
+    haproxies: &[Haproxy<S>],
+    host: &Host,
+) -> Result<Vec<Placed>, BalancerError> {
+    let mut found = BTreeMap::new();
+    for spec in inventory.balancers_of(host) {
+        let name = spec.server.plain(&scope(inventory, host));
+        let server: ServerName = name.parse().map_err(|why| BalancerError::NoName {
+            host: host.name.clone(),
+            backend: spec.backend.clone(),
+            name: crate::model::clean(&name),
+            why,
+        })?;
+        for balancer in inventory.with_role(&spec.role) {
+            let path = spec.socket.plain(&scope(inventory, balancer));
+            let key = BalancerKey { host: balancer.name.clone(), backend: spec.backend.clone() };
+            let target = Target { key, server: server.clone() };
+            // There is one for each pair of host and path that there is here.
+            found
+                .extend(haproxies.iter().position(|one| one.is_at(&balancer.name, &path)).map(|place| (target, place)));
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// The values that templates of `host` may use where there is no instance and no release.

@@ -104,7 +104,8 @@ async fn aftermath(
     let site = fleet.site();
     let left = picked.iter().filter(|name| !running.contains_key(*name));
     let left: Vec<&Host> = left.filter_map(|name| site.inventory.host(name)).collect();
-    let looked = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.who_serves());
+    let healthy = running.keys().cloned().collect();
+    let looked = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.who_serves(&healthy));
     let (observed, (view, unseen)) = looked;
     let reached = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached);
     running.extend(reached.map(|(host, facts)| (host, facts.running().cloned())));

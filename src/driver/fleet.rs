@@ -35,6 +35,8 @@ const SETTLE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), D
 pub struct Fleet<T: Transport> {
     inventory: Arc<Inventory>,
     recipe: Arc<Recipe>,
+    /// Where each host is in the inventory.
+    places: BTreeMap<HostName, usize>,
     sessions: BTreeMap<HostName, Arc<T::Session>>,
     unreachable: BTreeMap<HostName, ConnectError>,
     balancers: Balancers<T::Session>,
@@ -58,8 +60,10 @@ impl<T: Transport> Fleet<T> {
             }
         }
         let balancers = Balancers::new(&inventory, |host| reached.get(host).cloned());
+        let places = inventory.hosts.iter().enumerate().map(|(place, host)| (host.name.clone(), place)).collect();
         Self {
             inventory,
+            places,
             recipe,
             sessions: reached,
             unreachable,
@@ -126,33 +130,38 @@ impl<T: Transport> Fleet<T> {
         let site = self.site();
         let checks = hosts.iter().filter_map(|host| {
             let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
-            Some(async move { (&host.name, session.run(&script, limit, &Progress::unheard()).await) })
+            Some(async move {
+                let check = match session.run(&script, limit, &Progress::unheard()).await {
+                    Ok(output) => read_check(&output),
+                    Err(error) => {
+                        let problem = Problem { what: error.to_string(), help: None };
+                        RouteCheck { problems: vec![problem], notes: Vec::new() }
+                    }
+                };
+                (host.name.clone(), check)
+            })
         });
-        for (host, answer) in join_all(checks).await {
-            let RouteCheck { problems, notes } = match answer {
-                Ok(output) => read_check(&output),
-                Err(error) => {
-                    let problem = Problem { what: error.to_string(), help: None };
-                    RouteCheck { problems: vec![problem], notes: Vec::new() }
-                }
-            };
-            if let Some(facts) = observed.hosts.get_mut(host) {
+        for (host, RouteCheck { problems, notes }) in join_all(checks).await {
+            if let Some(facts) = observed.hosts.get_mut(&host) {
                 facts.problems.extend(problems);
                 facts.notes.extend(notes);
             }
         }
     }
 
-    /// Who serves, as far as that can be seen, and why not all of it can.
-    pub async fn who_serves(&self) -> (View, Option<String>) {
+    /// Who serves, as far as that can be seen, and why not all of it can. The `healthy` have just been asked, and are not
+    /// asked again.
+    pub async fn who_serves(&self, healthy: &BTreeSet<HostName>) -> (View, Option<String>) {
         if self.is_balanced() {
             let (view, fault) = self.balancers.serving_as_far_as_seen().await;
             return (view, fault.map(|fault| fault.to_string()));
         }
-        match World::look(self).await {
-            Ok(view) => (view, None),
-            Err(why) => (View::default(), Some(why)),
-        }
+        let balanced = |host: &Host| self.inventory.balancers_of(host).next().is_some();
+        let fleet = || self.inventory.with_role(&self.recipe.app.role);
+        let (known, asked): (Vec<&Host>, Vec<&Host>) = fleet().partition(|host| healthy.contains(&host.name));
+        let mut view = self.observe(&asked, Purpose::Status, None).await.view(&self.inventory, &self.recipe);
+        view.serving.extend(known.into_iter().filter(|host| !balanced(host)).map(|host| host.name.clone()));
+        (view, None)
     }
 
     /// Whether every host of the app is behind a balancer.
@@ -245,7 +254,7 @@ impl<T: Transport> Fleet<T> {
 
 impl<T: Transport> World for Fleet<T> {
     async fn perform(&self, host: &HostName, action: &Action, limit: Duration, progress: Progress) -> StepResult {
-        let Some(host) = self.inventory.host(host) else {
+        let Some(host) = self.places.get(host).map(|place| &self.inventory.hosts[*place]) else {
             return StepResult::Failed(Failure::new("it is not in the inventory"));
         };
         let done = match action {

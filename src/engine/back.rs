@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lane::LaneState;
 use super::scheduler::{Stop, Wait};
-use super::{Cancel, Failure, LaneEnd, LaneRef, Scheduler, floor};
+use super::{Cancel, Failure, LaneEnd, LaneRef, Scheduler, floor::Room};
 use crate::model::View;
 use crate::plan::OnFailure;
 
@@ -54,7 +54,8 @@ impl Scheduler {
 
     /// Lets the next host go back if the floor allows it. One that may not go in a minute keeps the release, and serves.
     pub(super) fn looked_for_going_back(&mut self, wave: usize, at: LaneRef, view: &Result<View, String>) {
-        let allowed = view.as_ref().is_ok_and(|view| floor::allows(&self.plan, &self.lanes[wave], at, view));
+        let allowed =
+            view.as_ref().is_ok_and(|view| Room::of(&self.plan, &self.lanes[wave], wave, view).is_for(at.lane));
         if allowed {
             self.fruitless_looks = 0;
             self.go_back_next();

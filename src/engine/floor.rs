@@ -2,30 +2,51 @@
 
 use std::collections::BTreeSet;
 
-use super::LaneRef;
 use super::lane::LaneState;
 use crate::model::{HostName, View};
-use crate::plan::Plan;
+use crate::plan::{Lane, Plan, Wave};
 
-/// Whether the lane at `at` may open, by a `view` taken after the last lane opened; `states` are those of its wave.
+/// The room above the floor of a wave, by a view taken after its last lane opened.
 ///
-/// The hosts of open lanes count as out, and so does this one if its lane takes it out. A host that does not serve takes
-/// nothing away, so it may always go: it is likely the one that needs the deploy.
-pub(super) fn allows(plan: &Plan, states: &[LaneState], at: LaneRef, view: &View) -> bool {
-    let wave = &plan.waves[at.wave];
-    let Some(floor) = wave.min_serving else { return true };
-    let lane = &wave.lanes[at.lane];
-    if !view.serving.contains(&lane.host) {
-        return true;
+/// The hosts of open lanes count as out, and so does the next one if its lane takes it out. A host that does not serve
+/// takes nothing away, so it may always go: it is likely the one that needs the deploy.
+pub(super) struct Room<'a> {
+    wave: &'a Wave,
+    view: &'a View,
+    /// The hosts of the fleet that serve, without those of open lanes.
+    left: BTreeSet<&'a HostName>,
+}
+
+impl<'a> Room<'a> {
+    /// The room that `view` shows; `states` are those of the wave's lanes.
+    pub(super) fn of(plan: &'a Plan, states: &[LaneState], wave: usize, view: &'a View) -> Self {
+        let wave = &plan.waves[wave];
+        let mut room = Self { wave, view, left: BTreeSet::new() };
+        // Without a floor there is room for all.
+        if wave.min_serving.is_some_and(|floor| floor > 0) {
+            room.left = plan.fleet.iter().filter(|host| view.serving.contains(*host)).collect();
+            let open = states.iter().zip(&wave.lanes).filter(|(state, _)| state.is_open());
+            open.for_each(|(_, lane)| room.leave(lane));
+        }
+        room
     }
-    let mut out: BTreeSet<&HostName> = states
-        .iter()
-        .zip(&wave.lanes)
-        .filter(|(state, lane)| state.is_open() && lane.takes_host_out())
-        .map(|(_, lane)| &lane.host)
-        .collect();
-    if lane.takes_host_out() {
-        out.insert(&lane.host);
+
+    /// Whether the lane may open.
+    pub(super) fn is_for(&self, lane: usize) -> bool {
+        let lane = &self.wave.lanes[lane];
+        let floor = self.wave.min_serving.unwrap_or_default();
+        let leaves = lane.takes_host_out() && self.left.contains(&lane.host);
+        floor == 0 || !self.view.serving.contains(&lane.host) || self.left.len() - usize::from(leaves) >= floor
     }
-    plan.fleet.iter().filter(|host| view.serving.contains(*host) && !out.contains(host)).count() >= floor
+
+    /// The lane opens.
+    pub(super) fn take(&mut self, lane: usize) {
+        self.leave(&self.wave.lanes[lane]);
+    }
+
+    fn leave(&mut self, lane: &Lane) {
+        if lane.takes_host_out() {
+            self.left.remove(&lane.host);
+        }
+    }
 }

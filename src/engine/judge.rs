@@ -38,8 +38,12 @@ impl Outcome {
                 (lane.host.clone(), wave.phase, end, verb)
             })
             .collect();
+        let mut by_host: BTreeMap<&HostName, Vec<(Phase, &LaneEnd)>> = BTreeMap::new();
+        for (host, phase, end, _) in &ends {
+            by_host.entry(host).or_default().push((*phase, end));
+        }
         let states: BTreeMap<HostName, HostEnd> =
-            hosts.iter().map(|host| (host.clone(), host_end(host, plan, &ends, after))).collect();
+            hosts.iter().map(|host| (host.clone(), host_end(host, plan, by_host.get(host), after))).collect();
         let mut failures = Vec::new();
         for (host, phase, end, verb) in &ends {
             match end {
@@ -91,10 +95,10 @@ fn end(plan: &Plan, cancelled: bool, failed: bool, hosts: &BTreeMap<HostName, Ho
     }
 }
 
-fn host_end(host: &HostName, plan: &Plan, ends: &[(HostName, Phase, LaneEnd, String)], after: &Aftermath) -> HostEnd {
-    let mine = || ends.iter().filter(|(name, ..)| name == host);
-    let switched = mine().filter(|(_, phase, ..)| *phase == Phase::Switch).map(|(_, _, end, _)| end).next();
-    let broken = mine().any(|(_, _, end, _)| matches!(end, LaneEnd::Broken { .. }));
+fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>, after: &Aftermath) -> HostEnd {
+    let mine = || ends.into_iter().flatten();
+    let switched = mine().find(|(phase, _)| *phase == Phase::Switch).map(|(_, end)| *end);
+    let broken = mine().any(|(_, end)| matches!(end, LaneEnd::Broken { .. }));
     let serving = after.serving.contains(host);
     let lost = !after.running.contains_key(host);
     let release = after.running.get(host).cloned().flatten();

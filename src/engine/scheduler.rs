@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::back::WITH_OTHERS;
-use super::floor;
+use super::floor::Room;
 use super::lane::{LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
@@ -28,6 +28,10 @@ const PATIENCE: u32 = 120;
 pub struct Scheduler {
     pub(super) plan: Arc<Plan>,
     pub(super) lanes: Vec<Vec<LaneState>>,
+    /// How many lanes of each wave are open, and the first that may still wait: counting them anew at every fact would take
+    /// longer than the deploy where there are thousands.
+    open: Vec<usize>,
+    first_waiting: Vec<usize>,
     wave: Option<usize>,
     failed: BTreeSet<HostName>,
     pub(super) stop: Option<Stop>,
@@ -67,6 +71,8 @@ impl Scheduler {
     pub fn new(plan: Arc<Plan>) -> Self {
         Self {
             lanes: plan.waves.iter().map(|wave| vec![LaneState::Waiting; wave.lanes.len()]).collect(),
+            open: vec![0; plan.waves.len()],
+            first_waiting: vec![0; plan.waves.len()],
             plan,
             wave: None,
             failed: BTreeSet::new(),
@@ -136,7 +142,7 @@ impl Scheduler {
     }
 
     fn undo_finished(&mut self, at: LaneRef, result: StepResult) {
-        let LaneState::Undoing(undoing) = self.state_mut(at) else { return };
+        let LaneState::Undoing(undoing) = &mut self.lanes[at.wave][at.lane] else { return };
         undoing.hear(result);
         self.go_on_undoing(at);
     }
@@ -153,9 +159,10 @@ impl Scheduler {
         let before = self.commands.len();
         // A look that failed says nothing about who serves, so nobody may be taken out.
         if let Ok(view) = view {
-            while let Some(at) =
-                self.next_to_open(wave).filter(|at| floor::allows(&self.plan, &self.lanes[wave], *at, view))
-            {
+            let plan = self.plan.clone();
+            let mut room = Room::of(&plan, &self.lanes[wave], wave, view);
+            while let Some(at) = self.next_to_open(wave).filter(|at| room.is_for(at.lane)) {
+                room.take(at.lane);
                 self.perform(at, 0);
             }
         }
@@ -284,7 +291,8 @@ impl Scheduler {
         if !self.may_open(wave) || self.next_to_open(wave).is_none() || self.wait != Wait::Nothing {
             return;
         }
-        if self.plan.waves[wave].min_serving.is_some() {
+        // A floor of nobody allows everything, and a look at a fleet without balancers is one at each host.
+        if self.plan.waves[wave].min_serving.is_some_and(|floor| floor > 0) {
             self.look(Duration::ZERO);
             return;
         }
@@ -299,15 +307,19 @@ impl Scheduler {
     }
 
     /// The next lane that the bound leaves room for; hosts that failed before are passed over.
-    fn next_to_open(&self, wave: usize) -> Option<LaneRef> {
+    fn next_to_open(&mut self, wave: usize) -> Option<LaneRef> {
         if self.open_lanes(wave) >= self.plan.waves[wave].max_in_flight {
             return None;
         }
         let phase = self.plan.waves[wave].phase;
-        self.lanes_of(wave).find(|at| {
+        let may = |at: &LaneRef| {
             matches!(self.state(*at), LaneState::Waiting)
                 && (phase == Phase::Failed || !self.failed.contains(&self.lane(*at).host))
-        })
+        };
+        // No lane waits again once it was opened, and no host that failed is forgiven.
+        let next = (self.first_waiting[wave]..self.lanes[wave].len()).map(|lane| LaneRef { wave, lane }).find(may);
+        self.first_waiting[wave] = next.map_or(self.lanes[wave].len(), |at| at.lane);
+        next
     }
 
     fn watch_gate(&mut self, wave: usize) -> bool {
@@ -337,12 +349,12 @@ impl Scheduler {
     }
 
     fn perform(&mut self, at: LaneRef, step: usize) {
-        *self.state_mut(at) = LaneState::Running(step);
+        self.put(at, LaneState::Running(step));
         self.commands.push(Command::Perform { at, step });
     }
 
     pub(super) fn undo(&mut self, at: LaneRef, step: usize, failure: Failure) {
-        *self.state_mut(at) = LaneState::Undoing(Undoing::new(self.lane(at), step, failure));
+        self.put(at, LaneState::Undoing(Undoing::new(self.lane(at), step, failure)));
         self.go_on_undoing(at);
     }
 
@@ -357,7 +369,7 @@ impl Scheduler {
     }
 
     fn close(&mut self, at: LaneRef, end: LaneEnd) {
-        *self.state_mut(at) = LaneState::Closed(end.clone());
+        self.put(at, LaneState::Closed(end.clone()));
         if self.wait == Wait::Lane {
             self.wait = Wait::Nothing;
         }
@@ -369,7 +381,7 @@ impl Scheduler {
     }
 
     pub(super) fn open_lanes(&self, wave: usize) -> usize {
-        self.lanes[wave].iter().filter(|state| state.is_open()).count()
+        self.open[wave]
     }
 
     pub(super) fn wave(&self, at: LaneRef) -> &Wave {
@@ -384,7 +396,13 @@ impl Scheduler {
         &self.lanes[at.wave][at.lane]
     }
 
-    fn state_mut(&mut self, at: LaneRef) -> &mut LaneState {
-        &mut self.lanes[at.wave][at.lane]
+    fn put(&mut self, at: LaneRef, state: LaneState) {
+        let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
+        match (lane.is_open(), is_open) {
+            (false, true) => self.open[at.wave] += 1,
+            (true, false) => self.open[at.wave] -= 1,
+            _ => {}
+        }
+        *lane = state;
     }
 }

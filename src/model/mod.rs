@@ -25,8 +25,8 @@ pub use host::{Address, Host, Instance};
 pub use inventory::{BalancerKind, BalancerSpec, Inventory, LimitSpec, SshSpec};
 pub use name::{BackendName, EnvironmentName, HostName, NameError, RecipeName, Role, ServerName, TaskName};
 pub use observation::{
-    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState, Until,
-    View,
+    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState,
+    Servers, Until, View,
 };
 pub use options::{Options, StrategyName};
 pub use paint::{Colour, Letters, Paint, Sign, Tone};

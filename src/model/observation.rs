@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, BackendName, Host, HostName, Instance, Inventory, Recipe, Release, ReleaseId, Scope, ServerName};
+use super::{
+    Address, BackendName, BalancerSpec, Host, HostName, Instance, Inventory, Recipe, Release, ReleaseId, Scope,
+    ServerName,
+};
 
 /// A snapshot of the fleet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -210,29 +213,15 @@ impl HostFacts {
 }
 
 impl Observation {
-    /// The entries of the balancers that serve `host`, each with the name of its server there.
-    pub fn servers_of<'a>(
-        &'a self,
-        inventory: &'a Inventory,
-        host: &'a Host,
-    ) -> impl Iterator<Item = (&'a BalancerFacts, ServerName)> {
-        inventory.balancers_of(host).flat_map(move |spec| {
-            let scope = Scope {
-                host,
-                environment: &inventory.environment,
-                vars: &inventory.vars,
-                instance: None,
-                release: None,
-            };
-            let name: Option<ServerName> = spec.server.plain(&scope).parse().ok();
-            self.balancers
-                .iter()
-                .filter(move |facts| {
-                    facts.key.backend == spec.backend
-                        && inventory.host(&facts.key.host).is_some_and(|lb| lb.roles.contains(&spec.role))
-                })
-                .filter_map(move |facts| name.clone().map(|name| (facts, name)))
-        })
+    /// Which balancers say what about whom.
+    #[must_use]
+    pub fn servers<'a>(&'a self, inventory: &'a Inventory) -> Servers<'a> {
+        let facts = |spec: &BalancerSpec| {
+            let hosts: BTreeSet<_> = inventory.with_role(&spec.role).map(|host| &host.name).collect();
+            let of_spec = |facts: &&BalancerFacts| facts.key.backend == spec.backend && hosts.contains(&facts.key.host);
+            self.balancers.iter().filter(of_spec).collect()
+        };
+        Servers { inventory, balancers: inventory.balancers.iter().map(|spec| (spec, facts(spec))).collect() }
     }
 
     /// The hosts of the app that take traffic: ready and up on every balancer that serves them.
@@ -240,14 +229,39 @@ impl Observation {
     /// A host without a balancer is taken to serve if the instances are healthy that get traffic.
     #[must_use]
     pub fn view(&self, inventory: &Inventory, recipe: &Recipe) -> View {
+        let entries = self.servers(inventory);
         let serves = |host: &&Host| {
-            let mut servers = self.servers_of(inventory, host).peekable();
-            if servers.peek().is_none() {
+            let mut own = entries.of(host).peekable();
+            if own.peek().is_none() {
                 return self.hosts.get(&host.name).is_some_and(HostFacts::serves_alone);
             }
-            servers.all(|(facts, name)| facts.servers.get(&name).is_some_and(ServerFacts::serves))
+            own.all(|(facts, name)| facts.servers.get(&name).is_some_and(ServerFacts::serves))
         };
         View { serving: inventory.with_role(&recipe.app.role).filter(serves).map(|host| host.name.clone()).collect() }
+    }
+}
+
+/// The balancers' entries, by what they are of.
+#[derive(Debug, Clone)]
+pub struct Servers<'a> {
+    inventory: &'a Inventory,
+    balancers: Vec<(&'a BalancerSpec, Vec<&'a BalancerFacts>)>,
+}
+
+impl<'a> Servers<'a> {
+    /// The entries of the balancers that serve `host`, each with the name of its server there.
+    pub fn of<'s>(&'s self, host: &'s Host) -> impl Iterator<Item = (&'a BalancerFacts, ServerName)> + use<'a, 's> {
+        self.balancers.iter().filter(|(spec, _)| host.roles.contains(&spec.serves)).flat_map(move |(spec, facts)| {
+            let scope = Scope {
+                host,
+                environment: &self.inventory.environment,
+                vars: &self.inventory.vars,
+                instance: None,
+                release: None,
+            };
+            let name: Option<ServerName> = spec.server.plain(&scope).parse().ok();
+            facts.iter().filter_map(move |facts| name.clone().map(|name| (*facts, name)))
+        })
     }
 }
 

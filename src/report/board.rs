@@ -31,7 +31,10 @@ pub struct Board {
     pub gate_words: String,
     /// Somebody asked for an end.
     pub cancel: Option<Cancel>,
+    /// Those of the fleet that serve, as far as known.
     pub(super) serving: Option<BTreeSet<HostName>>,
+    /// How many lanes of each wave are done, because it is told at the end of each.
+    pub(super) done: Vec<usize>,
     pub(super) look_failed: Option<String>,
     pub(super) wave_over: bool,
 }
@@ -72,6 +75,7 @@ impl Board {
         Self {
             run: clean(run),
             lanes: plan.waves.iter().map(|wave| vec![lane.clone(); wave.lanes.len()]).collect(),
+            done: vec![0; plan.waves.len()],
             plan,
             now: 0.0,
             wave: None,
@@ -130,8 +134,7 @@ impl Board {
     /// How many hosts serve, as far as the balancers have been asked.
     #[must_use]
     pub fn serving(&self) -> Option<usize> {
-        let serving = self.serving.as_ref()?;
-        Some(self.plan.fleet.iter().filter(|host| serving.contains(*host)).count())
+        self.serving.as_ref().map(BTreeSet::len)
     }
 
     /// How many lanes are done, and of how many: over all waves that switch hosts, or within the open wave.
@@ -140,8 +143,8 @@ impl Board {
         let Some(open) = self.wave else { return (0, 0) };
         let switching = self.plan.waves[open].phase == Phase::Switch;
         let counted = |wave: usize| if switching { self.plan.waves[wave].phase == Phase::Switch } else { wave == open };
-        let lanes = || (0..self.lanes.len()).filter(|wave| counted(*wave)).flat_map(|wave| &self.lanes[wave]);
-        (lanes().filter(|lane| lane.doing == Doing::Closed(LaneEnd::Done)).count(), lanes().count())
+        let waves = || (0..self.lanes.len()).filter(|wave| counted(*wave));
+        (waves().map(|wave| self.done[wave]).sum(), waves().map(|wave| self.lanes[wave].len()).sum())
     }
 
     /// `4 of 8 serve, 3 of 8 done`, as far as known.

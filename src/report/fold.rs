@@ -61,7 +61,8 @@ impl Board {
             Fact::Begin => {}
             Fact::StepFinished { at, result } | Fact::UndoFinished { at, result } => self.end_step(*at, result, news),
             Fact::Looked { view: Ok(view) } => {
-                (self.serving, self.look_failed) = (Some(view.serving.clone()), None);
+                let fleet = self.plan.fleet.iter().filter(|host| view.serving.contains(*host));
+                (self.serving, self.look_failed) = (Some(fleet.cloned().collect()), None);
             }
             Fact::Looked { view: Err(why) } => {
                 // Looks are repeated twice a second, and fail for the same reason.
@@ -96,8 +97,10 @@ impl Board {
         if matches!(lane.doing, Doing::Waiting | Doing::Closed(_)) {
             (lane.opened, lane.took) = (now, Vec::new());
         }
+        let was_done = lane.doing == Doing::Closed(LaneEnd::Done);
         (lane.doing, lane.since) = (doing, now);
         lane.said.clear();
+        self.done[at.wave] -= usize::from(was_done);
     }
 
     fn end_step(&mut self, at: LaneRef, result: &StepResult, news: &mut Vec<News>) {
@@ -128,6 +131,7 @@ impl Board {
         lane.said.clear();
         lane.since = now;
         let took = now - lane.opened;
+        self.done[at.wave] += usize::from(*end == LaneEnd::Done);
         news.push(News::LaneEnded { at, end: end.clone(), took });
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Table, Tone,
-    clean, ranges,
+    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Servers, Table,
+    Tone, clean, ranges,
 };
 
 /// What the fleet of an environment looks like, as `observed`.
@@ -19,12 +19,13 @@ pub fn status(inventory: &Inventory, recipe: &Recipe, observed: &Observation, pa
         vec![format!("{}: {words}; {}", paint.bold(&inventory.environment), releases(&hosts, observed)), String::new()];
     let mut table = Table::default();
     table.row(["host", "release", "balancers", "health", ""].map(|heading| (Tone::Dim, heading.to_owned())));
+    let servers = observed.servers(inventory);
     for host in &hosts {
         let facts = observed.hosts.get(&host.name).cloned().unwrap_or_default();
         table.row([
             (Tone::Bold, host.name.to_string()),
             release(&facts),
-            balancers(inventory, observed, host),
+            balancers(&servers, host),
             health(&facts),
             (Tone::Wait, remark(&facts)),
         ]);
@@ -67,9 +68,9 @@ fn release(facts: &HostFacts) -> (Tone, String) {
 }
 
 /// The host's state on its balancers, in one word where they agree.
-fn balancers(inventory: &Inventory, observed: &Observation, host: &Host) -> (Tone, String) {
+fn balancers(entries: &Servers<'_>, host: &Host) -> (Tone, String) {
     let mut states: Vec<(String, Vec<String>, bool)> = Vec::new();
-    for (facts, name) in observed.servers_of(inventory, host) {
+    for (facts, name) in entries.of(host) {
         let server = facts.servers.get(&name);
         let state = match (server, &facts.reach) {
             (Some(server), _) if server.status.eq_ignore_ascii_case(&server.state.to_string()) => {

@@ -1,5 +1,7 @@
 //! What every deploy has around its strategy: staging and tasks before, tasks and tidying after.
 
+use std::collections::BTreeSet;
+
 use super::{Limits, PlanError, PlanInput, steps};
 use crate::model::{Host, Moment, ReleaseId, Source, Task};
 use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
@@ -16,10 +18,8 @@ pub(super) fn plan(
     current: &[&Host],
     switch: Vec<Wave>,
 ) -> Result<Plan, PlanError> {
-    let mut replaces: Vec<ReleaseId> =
-        picked.iter().filter_map(|host| input.facts(&host.name).current).filter(|id| *id != input.release.id).collect();
-    replaces.sort();
-    replaces.dedup();
+    let before = picked.iter().filter_map(|host| input.facts(&host.name).current.as_ref());
+    let replaces: BTreeSet<&ReleaseId> = before.filter(|id| **id != input.release.id).collect();
     let mut waves = Vec::new();
     if current.len() < picked.len() {
         waves.extend(tasks(input, picked, Moment::Started));
@@ -36,7 +36,7 @@ pub(super) fn plan(
         recipe: input.recipe.name.clone(),
         strategy: input.options.strategy,
         release: input.release.clone(),
-        replaces,
+        replaces: replaces.into_iter().cloned().collect(),
         fleet: input.inventory.with_role(&input.recipe.app.role).map(|host| host.name.clone()).collect(),
         max_failures: limits.max_failures,
         waves,
@@ -80,10 +80,9 @@ fn tasks<'a>(input: &'a PlanInput<'a>, picked: &'a [&'a Host], moment: Moment) -
 /// Where a task runs: on the picked hosts of its role, which may be another one than the app's; or on the first of them.
 fn task_lanes(input: &PlanInput<'_>, picked: &[&Host], task: &Task) -> Vec<Lane> {
     let app = &input.recipe.app.role;
-    let hosts = input
-        .inventory
-        .with_role(&task.role)
-        .filter(|host| !host.roles.contains(app) || picked.iter().any(|one| one.name == host.name));
+    let picked: BTreeSet<_> = picked.iter().map(|host| &host.name).collect();
+    let hosts =
+        input.inventory.with_role(&task.role).filter(|host| !host.roles.contains(app) || picked.contains(&host.name));
     let lane = |host: &Host| {
         let action = Action::Task { name: task.name.clone(), release: input.release.id.clone() };
         Lane { host: host.name.clone(), steps: vec![Step { action, undo: vec![], timeout: task.timeout }] }

@@ -6,8 +6,11 @@ mod limits;
 mod rolling;
 mod steps;
 
+use std::sync::LazyLock;
+
 use crate::model::{
-    Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, SelectorError, StrategyName,
+    Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, SelectorError,
+    StrategyName, View,
 };
 use crate::plan::{Plan, Wave, lint};
 
@@ -108,19 +111,19 @@ impl PlanError {
 impl PlanInput<'_> {
     /// What was seen on `host`; a host that was not looked at has shown nothing.
     #[must_use]
-    pub fn facts(&self, host: &HostName) -> HostFacts {
-        self.observed.hosts.get(host).cloned().unwrap_or_default()
+    pub fn facts(&self, host: &HostName) -> &HostFacts {
+        static NOTHING: LazyLock<HostFacts> = LazyLock::new(HostFacts::default);
+        self.observed.hosts.get(host).unwrap_or(&NOTHING)
     }
 
     /// Whether `host` runs the release and serves, so that there is nothing to do.
-    #[must_use]
-    pub fn is_current(&self, host: &Host) -> bool {
+    fn is_current(&self, host: &Host, view: &View) -> bool {
         let facts = self.facts(&host.name);
         facts.current.as_ref() == Some(&self.release.id)
             && facts.running() == Some(&self.release.id)
             && facts.healthy()
             && facts.unrouted().next().is_none()
-            && self.observed.view(self.inventory, self.recipe).serving.contains(&host.name)
+            && view.serving.contains(&host.name)
     }
 }
 
@@ -150,7 +153,9 @@ pub fn picked<'a>(inventory: &'a Inventory, recipe: &Recipe, options: &Options) 
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let chosen = picked(input.inventory, input.recipe, input.options)?;
     let limits = Limits::resolve(input);
-    let (current, behind): (Vec<&Host>, Vec<&Host>) = chosen.iter().copied().partition(|host| input.is_current(host));
+    let view = input.observed.view(input.inventory, input.recipe);
+    let (current, behind): (Vec<&Host>, Vec<&Host>) =
+        chosen.iter().copied().partition(|host| input.is_current(host, &view));
     let switch = named(input.options.strategy).waves(input, &limits, &behind)?;
     let plan = frame::plan(input, &limits, &chosen, &current, switch)?;
     let faults = lint(&plan);

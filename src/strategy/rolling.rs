@@ -21,7 +21,7 @@ impl Strategy for Rolling {
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::Keep,
-            lanes: hosts.iter().map(|host| lane(input, host)).collect(),
+            lanes: hosts.iter().map(|host| lane(input, host, true)).collect(),
         };
         let waves = [bring_up(input, limits, &down), wave("canary", bake, canaries), wave("rolling", Gate::Open, rest)];
         Ok(waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect())
@@ -38,16 +38,16 @@ pub(super) fn bring_up(input: &PlanInput<'_>, limits: &Limits, down: &[&Host]) -
         min_serving: Some(limits.min_serving),
         gate: Gate::Open,
         on_failure: OnFailure::Keep,
-        lanes: down.iter().map(|host| lane(input, host)).collect(),
+        lanes: down.iter().map(|host| lane(input, host, false)).collect(),
     }
 }
 
 /// The lane of a host that is out of service meanwhile, so that all its instances may restart at once.
-fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
+fn lane(input: &PlanInput<'_>, host: &Host, served: bool) -> Lane {
     let balanced = input.inventory.balancers_of(host).next().is_some();
     let mut lane = Vec::new();
     if balanced {
-        lane.push(steps::drain(input, host));
+        lane.push(steps::drain(input, served));
     }
     let all = &input.recipe.app.instances;
     lane.extend(steps::renew(input, host, all));

@@ -29,9 +29,8 @@ pub(super) fn stage(release: &Release) -> Step {
     Step { action: Action::Stage { release: release.clone() }, undo: vec![], timeout: STAGE }
 }
 
-/// Takes the host out of its balancers; its undo puts it back as it was.
-pub(super) fn drain(input: &PlanInput<'_>, host: &Host) -> Step {
-    let served = input.observed.view(input.inventory, input.recipe).serving.contains(&host.name);
+/// Takes the host, which `served` or not, out of its balancers; its undo puts it back as it was.
+pub(super) fn drain(input: &PlanInput<'_>, served: bool) -> Step {
     let until = if served { Until::Up } else { Until::Ready };
     Step {
         action: Action::Drain,
@@ -53,7 +52,7 @@ pub(super) fn route(input: &PlanInput<'_>, to: &[Instance], before: &[Instance])
 /// Switches `current` and restarts the instances; its undo brings the release that `current` named back to life.
 pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> Step {
     let instances = instances.to_vec();
-    let before = input.facts(&host.name).current;
+    let before = input.facts(&host.name).current.clone();
     let mut undo = vec![Action::Activate { release: before.clone(), instances: instances.clone() }];
     if let Some(release) = before {
         undo.push(Action::Health { release: release.clone(), instances: instances.clone() });

@@ -17,8 +17,8 @@ use crate::model::clean;
 const FIRST_OF_STDOUT: usize = 1024 * 1024;
 /// How much standard error is kept: some hundreds of lines.
 const LAST_OF_STDERR: usize = 64 * 1024;
-/// As much as a pipe holds.
-const PIECE: usize = 64 * 1024;
+/// An answer is a few lines. With hundreds of hosts at work, a buffer as large as a pipe would be most of our memory.
+const PIECE: usize = 8 * 1024;
 /// How long to wait for the end of a shell that has told its script's result. It follows at once, unless something that the
 /// script started still holds its output, which is no reason to wait.
 const LINGER: Duration = Duration::from_millis(200);

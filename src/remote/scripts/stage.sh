@@ -38,9 +38,9 @@ fetch_url() {
     printf 'url = "%s"\n' "$(printf '%s' "$URL" | sed 's/[\\"]/\\&/g')" |
         curl -gfsSL --proto '=http,https' --retry 2 --connect-timeout 20 --speed-limit 1 --speed-time 60 -o "$part" -K - >&2 ||
         give_up "the archive could not be fetched"
-    sum=$(sha256sum <"$part")
-    [ "${sum%% *}" = "$FINGERPRINT" ] ||
-        give_up "the archive has the sha256 ${sum%% *}, and the recipe says $FINGERPRINT" "someone changed the archive, or the recipe is of another one"
+    sha256 "$part" || SUM='unknown sum'
+    [ "$SUM" = "$FINGERPRINT" ] ||
+        give_up "the archive has the sha256 $SUM, and the recipe says $FINGERPRINT" "someone changed the archive, or the recipe is of another one"
     try 'the archive could not be kept' mv -f "$part" "$archive"
 }
 
@@ -58,8 +58,8 @@ unpack_archive() {
 
 # A power cut can damage the kept archive, and then the next deploy must get another one.
 archive_is_bad() {
-    sum=$(sha256sum <"$archive")
-    [ "${sum%% *}" = "$FINGERPRINT" ] || {
+    sha256 "$archive" || SUM=''
+    [ "$SUM" = "$FINGERPRINT" ] || {
         rm -f "$archive"
         give_up 'the archive was damaged on the disk, and is removed' "deploy again: it comes anew"
     }
@@ -139,6 +139,13 @@ $LINKED_FILES
 END
 }
 
+# The seal says "complete", so the disk must have all of it before the name does. A few files are written out one by one:
+# the file system as a whole may hold much that is not ours, and waiting for that takes seconds on a busy host.
+write_out() {
+    [ "$files" -gt 50 ] || ! find "$staging" \( -type f -o -type d \) -exec sync {} + 2>/dev/null || return 0
+    sync -f "$staging" 2>/dev/null || sync
+}
+
 already_there() {
     [ -f "$release/.shipit-release" ] || return 0
     printf 'said already there\n'
@@ -162,7 +169,7 @@ esac
 link_shared
 [ "$KIND" != git ] || own_file REVISION "$COMMIT"
 own_file .shipit-release "$FINGERPRINT $ORIGIN"
-# The seal says "complete", so the disk must have all of it before the name does.
-sync -f "$staging" 2>/dev/null || sync
+files=$(($(find "$staging/" -type f | wc -l)))
+write_out
 try "$release could not be put in place" mv "$staging" "$release"
-printf 'said %s files\n' "$(($(find "$release/" -type f | wc -l)))"
+printf 'said %s files\n' "$files"

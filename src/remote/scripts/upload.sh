@@ -7,6 +7,6 @@ part=$cache/.part.$DIGEST.$$
 mkdir -p "$cache" || fail "$cache can't be made"
 trap 'rm -f "$part"' EXIT
 cat >"$part" || fail "the archive could not be written: is the disk of $ROOT full?"
-sum=$(sha256sum <"$part") || fail "the archive could not be read back"
-[ "${sum%% *}" = "$DIGEST" ] || fail "the archive arrived as ${sum%% *}, not as $DIGEST"
+sha256 "$part" || fail "the archive could not be read back"
+[ "$SUM" = "$DIGEST" ] || fail "the archive arrived as $SUM, not as $DIGEST"
 mv -f "$part" "$cache/$DIGEST" || fail "$cache/$DIGEST could not be written"

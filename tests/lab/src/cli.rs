@@ -1,10 +1,12 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use lab::app::Place;
+use lab::bench::Contest;
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
@@ -51,12 +53,24 @@ enum Command {
     /// The app that fleets run; in the directory of its release.
     #[command(hide = true)]
     App(Place),
+    /// What answers for the apps of all hosts of a bare fleet.
+    #[command(hide = true)]
+    StandIn {
+        /// The directory of the hosts.
+        hosts: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
 enum Bench {
     /// Rolling deploys, one host at a time.
-    Rolling(bench::Options),
+    Rolling(bench::FloorOptions),
+    /// Hot-swap, all hosts at once.
+    Hotswap(bench::FloorOptions),
+    /// A deploy to hundreds of hosts on which there is nothing to wait for.
+    Scale(bench::ScaleOptions),
+    /// An archive on its way to all hosts.
+    Upload(bench::UploadOptions),
 }
 
 #[derive(clap::Args)]
@@ -81,7 +95,10 @@ pub fn run() -> Result<()> {
         Command::Up(spec) => up(spec),
         Command::Down { name } => standing(&name)?.down(),
         Command::Demo(options) => demo::run(&options),
-        Command::Bench(Bench::Rolling(options)) => bench::rolling(&options),
+        Command::Bench(Bench::Rolling(options)) => bench::against_floor(Contest::Rolling, &options),
+        Command::Bench(Bench::Hotswap(options)) => bench::against_floor(Contest::Hotswap, &options),
+        Command::Bench(Bench::Scale(options)) => bench::scale(&options),
+        Command::Bench(Bench::Upload(options)) => bench::upload(&options),
         Command::Scenarios(options) => scenario::run(&options),
         Command::Test => suite::run(),
         Command::Load(arguments) => load(arguments),
@@ -90,6 +107,7 @@ pub fn run() -> Result<()> {
             lab::fleet::haproxy::reload(&fleet.layout, &fleet.host(&balancer)?)
         }
         Command::App(place) => lab::app::run(&place),
+        Command::StandIn { hosts } => lab::fleet::stand_in(&hosts),
     }
 }
 

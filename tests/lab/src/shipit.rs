@@ -123,6 +123,12 @@ impl Outcome {
     }
 }
 
+/// The run that is under way, for who measures it.
+#[must_use]
+pub fn running() -> Option<Process> {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Tells a run that is under way to stop, and waits until it has put everything back.
 pub fn stop_running() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();

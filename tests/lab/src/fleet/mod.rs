@@ -9,6 +9,7 @@ mod project;
 mod residents;
 mod spec;
 pub mod sshd;
+mod standin;
 mod standing;
 mod template;
 
@@ -33,6 +34,7 @@ pub use layout::Layout;
 pub use probe::Instance;
 pub use residents::{Stranger, strangers};
 pub use spec::Spec;
+pub use standin::run as stand_in;
 pub use standing::take_all_down;
 
 /// The scripts that hosts are operated with, as `bin/<name>` of the fleet.
@@ -157,6 +159,9 @@ impl Fleet {
         project::write(self)?;
         make_privilege_separation_directory()?;
         parallel::each(&hosts, |host| self.start_host(host))?;
+        if self.spec.bare {
+            standin::start(&self.layout, &self.web)?;
+        }
         self.await_no_server_up()
     }
 
@@ -196,6 +201,7 @@ impl Fleet {
     fn start_host(&self, host: &Host) -> Result<()> {
         sshd::start(&self.layout, host)?;
         match host.role {
+            Role::Web if self.spec.bare => return Ok(()),
             Role::Web => nginx::set_up(&self.layout, host, &self.spec)?,
             Role::Balancer => haproxy::start(&self.layout, host, &self.web)?,
         };

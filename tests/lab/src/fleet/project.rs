@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Writes a whole project: `shipit -C <project> deploy lab`.
 pub fn write(fleet: &Fleet) -> Result<()> {
     let project = fleet.layout.project();
+    if fleet.spec.bare {
+        return write_bare(fleet, &project);
+    }
     let hosts = range(fleet.spec.hosts);
     let balancers = template::fill(
         include_str!("templates/balancers.toml"),
@@ -42,6 +45,20 @@ pub fn write(fleet: &Fleet) -> Result<()> {
             ("ports", &format!("{:?}", fleet.spec.ports())),
             ("hotswap", &hotswap),
         ],
+    )?;
+    write_app(fleet, &Behaviour::default(), "1")
+}
+
+fn write_bare(fleet: &Fleet, project: &Path) -> Result<()> {
+    template::write(
+        &project.join("inventories/lab.toml"),
+        include_str!("templates/inventory-bare.toml"),
+        &[("web", &range(fleet.spec.hosts)), ("network", &fleet.network)],
+    )?;
+    template::write(
+        &project.join("recipes/lab.toml"),
+        include_str!("templates/recipe-bare.toml"),
+        &[("root", &fleet.layout.root.display()), ("ports", &format!("{:?}", fleet.spec.ports()))],
     )?;
     write_app(fleet, &Behaviour::default(), "1")
 }

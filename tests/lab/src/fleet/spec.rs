@@ -34,11 +34,16 @@ pub struct Spec {
     /// The fleet's name; fleets of different names can stand side by side.
     #[arg(long, default_value = "lab", value_parser = name)]
     pub name: String,
+    /// Nothing but sshd on each host, no balancer, and one process that answers for the apps of all: what a deploy to such
+    /// a fleet costs is the cost of deploying.
+    #[arg(skip)]
+    #[serde(default)]
+    pub bare: bool,
 }
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { hosts: 4, balancers: 1, instances: 2, links: false, name: "lab".into() }
+        Self { hosts: 4, balancers: 1, instances: 2, links: false, name: "lab".into(), bare: false }
     }
 }
 
@@ -47,6 +52,12 @@ impl Spec {
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// A bare fleet: sshd on each host, and nothing else.
+    #[must_use]
+    pub fn bare(name: &str, hosts: u8) -> Self {
+        Self { hosts, balancers: 0, instances: 1, links: false, name: name.to_owned(), bare: true }
     }
 
     /// The ports of the instances on each host.

@@ -73,7 +73,7 @@ impl Size {
     /// A fleet of this size.
     pub fn spec(&self) -> Spec {
         let Self { hosts, balancers, instances, links } = *self;
-        Spec { hosts, balancers, instances, links, name: "scenario".into() }
+        Spec { hosts, balancers, instances, links, ..Spec::named("scenario") }
     }
 }
 
