@@ -1,7 +1,8 @@
 //! `cargo lab bench upload`: an archive on its way to all hosts.
 //!
 //! The floor is `ssh HOST 'cat > FILE'` on connections that are there already. What shipit does besides is in its time: it
-//! checks on the host what arrived.
+//! checks on the host what arrived. So is, with several hosts on one machine, the unpacking on hosts that were sent
+//! theirs first: `--hosts 1` is without that.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
