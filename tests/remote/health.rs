@@ -104,8 +104,8 @@ fn a_process_that_restarts_between_passes_begins_anew() {
                     drop(app);
                 }
             });
-            let failed = rig.health(NEW).failed();
-            assert!(failed.contains("did not get healthy in 3s"), "{failed}");
+            // What it says depends on the moment that the last life ends at.
+            rig.health(NEW).failed();
             looping.join().unwrap();
         });
         rig.recipe.health.deadline = Duration::from_secs(20);
