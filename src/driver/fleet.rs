@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::Mutex;
 
-use super::World;
 use super::cargo::Cargo;
+use super::{Deed, World};
 use crate::artifact::Archive;
 use crate::balancer::{BalancerError, Balancers};
 use crate::model::{
@@ -253,7 +253,8 @@ impl<T: Transport> Fleet<T> {
 }
 
 impl<T: Transport> World for Fleet<T> {
-    async fn perform(&self, host: &HostName, action: &Action, limit: Duration, progress: Progress) -> StepResult {
+    async fn perform(&self, host: &HostName, deed: &Deed, limit: Duration, progress: Progress) -> StepResult {
+        let action = &deed.action;
         let Some(host) = self.places.get(host).map(|place| &self.inventory.hosts[*place]) else {
             return StepResult::Failed(Failure::new("it is not in the inventory"));
         };
@@ -273,6 +274,8 @@ impl<T: Transport> World for Fleet<T> {
             }
         }
     }
+
+    fn forget(&self, _host: &HostName) {}
 
     async fn look(&self) -> Result<View, String> {
         if self.is_balanced() {

@@ -16,15 +16,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::engine::{Cancel, Command, Event, Fact, LaneRef, Scheduler};
+use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Scheduler};
 use crate::model::{Failure, HostName, StepResult, friendly};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Lane, OnFailure, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
 pub use signals::cancels;
 pub use survey::{Survey, preflight};
-pub use world::World;
+pub use world::{Deed, Undo, World};
 
 /// How often an audience may redraw: often enough for a spinner to look alive.
 const TICK: Duration = Duration::from_millis(100);
@@ -88,14 +88,14 @@ impl<W: World> Hands<W> {
     fn start(&mut self, command: Command) {
         match command {
             Command::Perform { at, step } => {
-                let step = &self.plan.waves[at.wave].lanes[at.lane].steps[step];
-                let (action, limit) = (step.action.clone(), step.timeout);
-                self.act(at, action, limit, |at, result| Fact::StepFinished { at, result });
+                let lane = &self.plan.waves[at.wave].lanes[at.lane];
+                let limit = lane.steps[step].timeout;
+                self.act(at, deed(lane, step), limit, |at, result| Fact::StepFinished { at, result });
             }
             Command::Undo { at, action } => {
                 // The way back may take as long as the way there.
                 let limit = self.plan.waves[at.wave].lanes[at.lane].steps.iter().map(|step| step.timeout).sum();
-                self.act(at, action, limit, |at, result| Fact::UndoFinished { at, result });
+                self.act(at, action.into(), limit, |at, result| Fact::UndoFinished { at, result });
             }
             Command::Interrupt { at } => {
                 if let Some(interrupt) = self.interrupts.remove(&at) {
@@ -115,14 +115,21 @@ impl<W: World> Hands<W> {
                 self.running
                     .spawn(async move { Fact::GateClosed { wave, result: world.bake(&hosts, duration).await } });
             }
-            Command::OpenWave { .. } | Command::CloseLane { .. } | Command::Hold { .. } | Command::Finish => {}
+            Command::CloseLane { at, end } => {
+                let wave = &self.plan.waves[at.wave];
+                // Hosts that may go back with the others are guarded until the deploy is confirmed.
+                if wave.on_failure == OnFailure::Keep || end != LaneEnd::Done {
+                    self.world.forget(&wave.lanes[at.lane].host);
+                }
+            }
+            Command::OpenWave { .. } | Command::Hold { .. } | Command::Finish => {}
         }
     }
 
     fn act(
         &mut self,
         at: LaneRef,
-        action: Action,
+        deed: Deed,
         limit: Duration,
         fact: impl FnOnce(LaneRef, StepResult) -> Fact + Send + 'static,
     ) {
@@ -135,11 +142,25 @@ impl<W: World> Hands<W> {
                 let _ = heard.send((at, text.to_owned()));
             });
             let result = tokio::select! {
-                result = timeout(limit, world.perform(&host, &action, limit, progress)) => result
+                result = timeout(limit, world.perform(&host, &deed, limit, progress)) => result
                     .unwrap_or_else(|_| StepResult::Unknown(Failure::new(format!("it took longer than {}", friendly(limit))))),
                 Ok(()) = interrupted => StepResult::Unknown(Failure::new("it was interrupted")),
             };
             fact(at, result)
         });
     }
+}
+
+/// The step of `lane`, and what its guard is to know of it.
+fn deed(lane: &Lane, step: usize) -> Deed {
+    let place = step;
+    let step = &lane.steps[step];
+    let unless_healthy = match &step.action {
+        Action::Activate { release: Some(release), instances } if lane.takes_host_out() => {
+            Some((release.clone(), instances.clone()))
+        }
+        _ => None,
+    };
+    let undo = || Undo { step: place, actions: step.undo.clone(), unless_healthy };
+    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo) }
 }
