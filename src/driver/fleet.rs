@@ -8,6 +8,7 @@ use futures::future::join_all;
 use tokio::sync::Mutex;
 
 use super::cargo::Cargo;
+use super::guards::{Guards, LockHeld, Watchword};
 use super::{Deed, World};
 use crate::artifact::Archive;
 use crate::balancer::{BalancerError, Balancers};
@@ -16,8 +17,8 @@ use crate::model::{
     Until, View,
 };
 use crate::plan::Action;
-use crate::remote::{Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
-use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
+use crate::remote::{Deputy, Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
+use crate::transport::{ConnectError, ExecError, Output, Progress, Script, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_mins(1);
@@ -41,10 +42,50 @@ pub struct Fleet<T: Transport> {
     unreachable: BTreeMap<HostName, ConnectError>,
     balancers: Balancers<T::Session>,
     cargo: Cargo,
-    /// The hosts that this run has taken out of the balancers, and whether they are out by its hand now.
-    taken_out: Mutex<BTreeMap<HostName, bool>>,
+    /// The hosts that this run has taken out of the balancers.
+    taken_out: Mutex<BTreeMap<HostName, Out>>,
+    /// Who stands on the hosts, while something is being changed.
+    guards: Option<Guards>,
     /// The hosts that gave no answer when they were last asked, however often.
     lost: Mutex<BTreeSet<HostName>>,
+}
+
+/// A host that this run has taken out of the balancers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Out {
+    /// It is out by our hand, since guards at balancers had acted so often.
+    Ours {
+        /// So often.
+        acted: u32,
+    },
+    /// It is back.
+    Back,
+}
+
+/// Why an action is not done.
+enum Trouble {
+    /// It failed.
+    Failed(Failure),
+    /// What came of it is not known.
+    Unknown(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<BalancerError> for Trouble {
+    fn from(error: BalancerError) -> Self {
+        let failure = Failure { help: error.help(), ..Failure::new(error.to_string()) };
+        if error.is_silence() { Self::Unknown(failure) } else { Self::Failed(failure) }
+    }
+}
+
+/// What a balancer's guard knows the way back of `host` by, of which there are several where two backends serve it.
+fn key(host: &Host, place: usize) -> String {
+    format!("{}.{place}", host.name)
 }
 
 impl<T: Transport> Fleet<T> {
@@ -70,8 +111,26 @@ impl<T: Transport> Fleet<T> {
             balancers,
             cargo: Cargo::default(),
             taken_out: Mutex::default(),
+            guards: None,
             lost: Mutex::default(),
         }
+    }
+
+    /// Calls guards to `hosts` and to all balancers, which together are the lock. `waits` hears what they wait for.
+    pub async fn guard(
+        &mut self,
+        watchword: &Watchword,
+        hosts: &[&Host],
+        waits: impl Fn(&str),
+    ) -> Result<(), LockHeld> {
+        let site = self.site();
+        let reached = hosts.iter().filter_map(|host| Some((host, self.sessions.get(&host.name)?)));
+        let posts: Vec<_> =
+            reached.map(|(host, session)| (host.name.clone(), session.clone(), site.root(host))).collect();
+        let sockets = self.balancers.sockets();
+        let sockets: Vec<_> = sockets.map(|(host, session, path)| (host.clone(), session, path.to_owned())).collect();
+        self.guards = Some(Guards::call(watchword, posts, sockets, waits).await?);
+        Ok(())
     }
 
     /// The archive to send to hosts that do not have it.
@@ -94,7 +153,17 @@ impl<T: Transport> Fleet<T> {
     /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
     pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
         let hosts = self.observe_hosts(hosts, purpose, coming);
-        let (hosts, balancers) = futures::join!(hosts, self.balancers.observe());
+        let (mut hosts, mut balancers) = futures::join!(hosts, self.balancers.observe());
+        for (host, failure) in self.guards.iter().flat_map(Guards::faults) {
+            let problem = Problem { what: failure.what, help: failure.help };
+            let balancer = balancers.iter_mut().find(|balancer| balancer.key.host == *host);
+            match (hosts.get_mut(host), balancer) {
+                (Some(facts), _) if facts.reach == Reach::Reached => facts.problems.push(problem),
+                (None, Some(balancer)) if balancer.reach == Reach::Reached => balancer.problems.push(problem),
+                // Why it can't be reached says it all.
+                _ => {}
+            }
+        }
         Observation { hosts, balancers }
     }
 
@@ -172,6 +241,9 @@ impl<T: Transport> Fleet<T> {
 
     /// Ends all sessions. Nothing of ours is left on this machine after that.
     pub async fn close(self) {
+        if let Some(guards) = self.guards {
+            guards.end().await;
+        }
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
@@ -179,17 +251,33 @@ impl<T: Transport> Fleet<T> {
 
     /// Takes `host` out, unless somebody else has done so since the deploy began: then it is not ours to put back, and a
     /// release that nobody asked for there is none of our business.
-    async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, BalancerError> {
+    async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, Trouble> {
         let before = self.taken_out.lock().await.get(&host.name).copied();
-        if before != Some(true) {
+        if !matches!(before, Some(Out::Ours { .. })) {
             match self.balancers.taken_out(host).await? {
-                Some(fault) if before.is_none() => return Err(fault),
+                Some(fault) if before.is_none() => return Err(fault.into()),
                 // On the way back from a release that was live: out is what it is to be.
                 Some(_) => {}
-                None => drop(self.taken_out.lock().await.insert(host.name.clone(), true)),
+                None => {
+                    let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
+                    self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
+                }
             }
         }
-        self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())
+        self.arm(host).await?;
+        Ok(self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())?)
+    }
+
+    /// Has the balancers' guards know how to put `host` back.
+    async fn arm(&self, host: &Host) -> Result<(), Trouble> {
+        let Some(guards) = &self.guards else { return Ok(()) };
+        let ways = self.balancers.way_back(host).await?;
+        let armed = ways
+            .iter()
+            .enumerate()
+            .map(|(place, way)| async move { guards.arm(way.host, way.path, &key(host, place), &way.commands).await });
+        join_all(armed).await.into_iter().collect::<Result<Vec<()>, Failure>>()?;
+        Ok(())
     }
 
     /// Puts `host` back, if it is out by our hand.
@@ -199,29 +287,79 @@ impl<T: Transport> Fleet<T> {
         until: Until,
         deadline: Duration,
         progress: &Progress,
-    ) -> Result<String, BalancerError> {
-        if self.taken_out.lock().await.get(&host.name) != Some(&true) {
+    ) -> Result<String, Trouble> {
+        if !matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { .. })) {
             return Ok("left as it was found".to_owned());
         }
         self.balancers.enable(host, until, deadline, progress).await?;
-        self.taken_out.lock().await.insert(host.name.clone(), false);
+        self.taken_out.lock().await.insert(host.name.clone(), Out::Back);
+        if let Some(guards) = &self.guards {
+            for (place, way) in self.balancers.way_back(host).await?.iter().enumerate() {
+                guards.disarm(way.host, way.path, &key(host, place));
+            }
+        }
         Ok(String::new())
     }
 
-    async fn run(&self, host: &Host, action: &Action, limit: Duration, progress: &Progress) -> StepResult {
-        let Some(session) = self.sessions.get(&host.name) else {
-            return StepResult::Unknown(Failure::new("there is no connection to it"));
-        };
-        match action {
-            Action::Upload { release } => match self.cargo.parcel(&self.site(), host, release).await {
-                Ok(parcel) => judge(self.settled(host, action, || session.upload(&parcel, limit, progress)).await),
-                Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
-            },
-            _ => match self.site().script(host, action) {
-                Some(script) => judge(self.settled(host, action, || session.run(&script, limit, progress)).await),
-                None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
-            },
+    /// A host that is out by our hand, and that a guard has put back meanwhile because the line to a balancer broke, is taken
+    /// out again before its app is restarted.
+    async fn keep_out(&self, host: &Host, progress: &Progress) -> Result<(), Trouble> {
+        let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
+        let stale =
+            matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { acted: then }) if *then != acted);
+        if stale {
+            self.drain(host, progress).await?;
+            self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
         }
+        Ok(())
+    }
+
+    async fn run(&self, host: &Host, deed: &Deed, limit: Duration, progress: &Progress) -> Result<String, Trouble> {
+        let Some(session) = self.sessions.get(&host.name) else {
+            return Err(Trouble::Unknown(Failure::new("there is no connection to it")));
+        };
+        let guards = self.guards.as_ref();
+        let run = match guards {
+            Some(guards) => match guards.of_host(&host.name).await? {
+                Some(0) => Some(guards.run()),
+                Some(_) if deed.back => Some(guards.run()),
+                Some(_) => return Err(Failure::new("the line to it broke, and its guard put it back as it was").into()),
+                None => None,
+            },
+            None => None,
+        };
+        let action = &deed.action;
+        if matches!(action, Action::Activate { .. }) {
+            self.keep_out(host, progress).await?;
+        }
+        let script = self.site().script(host, action);
+        let mut script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
+        if let Some(run) = run {
+            script = self.guarded(script, host, run, deed);
+        }
+        let answer = if let Action::Upload { .. } = action {
+            let parcel = self.cargo.parcel(script).await;
+            let parcel = parcel.map_err(|error| Failure::new(format!("the archive could not be packed: {error}")))?;
+            self.settled(host, action, || session.upload(&parcel, limit, progress)).await
+        } else {
+            self.settled(host, action, || session.run(&script, limit, progress)).await
+        };
+        match judge(answer) {
+            StepResult::Ok(note) => Ok(note),
+            StepResult::Failed(failure) => Err(Trouble::Failed(failure)),
+            StepResult::Unknown(failure) => Err(Trouble::Unknown(failure)),
+        }
+    }
+
+    /// `script` with what its guard is to know.
+    fn guarded(&self, script: Script, host: &Host, run: &str, deed: &Deed) -> Script {
+        let unless = deed.undo.as_ref().and_then(|undo| {
+            let (release, instances) = undo.unless_healthy.clone()?;
+            Some(Action::Health { release, instances })
+        });
+        let deputy = deed.undo.as_ref();
+        let deputy = deputy.map(|undo| Deputy { step: undo.step, actions: &undo.actions, unless: unless.as_ref() });
+        self.site().guarded(script, host, run, deputy)
     }
 
     /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is
@@ -254,28 +392,30 @@ impl<T: Transport> Fleet<T> {
 
 impl<T: Transport> World for Fleet<T> {
     async fn perform(&self, host: &HostName, deed: &Deed, limit: Duration, progress: Progress) -> StepResult {
-        let action = &deed.action;
         let Some(host) = self.places.get(host).map(|place| &self.inventory.hosts[*place]) else {
             return StepResult::Failed(Failure::new("it is not in the inventory"));
         };
-        let done = match action {
+        let done = match &deed.action {
             Action::Drain => self.drain(host, &progress).await,
             Action::Enable { until } => self.enable(host, *until, limit.saturating_sub(OWN_WORDS), &progress).await,
             Action::Watch => {
-                self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
+                let report = self.balancers.watch(host, self.recipe.watch.duration).await;
+                report.map(|report| format!("{report} failed")).map_err(Trouble::from)
             }
-            _ => return self.run(host, action, limit, &progress).await,
+            _ => self.run(host, deed, limit, &progress).await,
         };
         match done {
             Ok(note) => StepResult::Ok(note),
-            Err(error) => {
-                let failure = Failure { help: error.help(), ..Failure::new(error.to_string()) };
-                if error.is_silence() { StepResult::Unknown(failure) } else { StepResult::Failed(failure) }
-            }
+            Err(Trouble::Failed(failure)) => StepResult::Failed(failure),
+            Err(Trouble::Unknown(failure)) => StepResult::Unknown(failure),
         }
     }
 
-    fn forget(&self, _host: &HostName) {}
+    fn forget(&self, host: &HostName) {
+        if let Some(guards) = &self.guards {
+            guards.forget(host);
+        }
+    }
 
     async fn look(&self) -> Result<View, String> {
         if self.is_balanced() {
