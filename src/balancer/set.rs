@@ -144,7 +144,7 @@ impl<S: Session> Balancers<S> {
             })?;
             let server = format!("set server {}/{}", held.target.key.backend, held.target.server);
             let ready = format!("{server} state ready");
-            let commands = if checked { format!("{ready}; {server} health down") } else { ready };
+            let commands = if checked { format!("{ready};{server} health down") } else { ready };
             ways.push(WayBack { host, path, commands });
         }
         Ok(ways)

@@ -62,16 +62,21 @@ open_lock() {
     [ -z "$ATTACH" ] || attach
     told=''
     now
-    end=$((NOW + PATIENCE * 100))
+    begin=$NOW
     until take_lock; do
-        # A guard whose shipit is gone is about to be through. Everyone else has to be asked first.
         now
-        { [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ]; } && [ "$NOW" -lt "$end" ] || busy "$STATE/holder"
-        [ -n "$told" ] || say "waits for the guard of a deploy that was cut off: it puts back what that left"
+        going || busy "$STATE/holder"
+        [ -n "$told" ] || say "waits the guard of a deploy that was cut off puts back what that left"
         told=yes
         nap 0.2
     done
     [ ! -e "$STATE/hold" ] || busy "$STATE/hold"
+}
+
+# going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
+going() {
+    [ "$((NOW - begin))" -lt "$((PATIENCE * 100))" ] || return 1
+    [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ] || [ "$((NOW - begin))" -lt 100 ]
 }
 
 # busy FILE: tells who holds the lock.
@@ -158,7 +163,7 @@ hear() {
                 line=${line#arm }
                 key=${line%% *}
                 line=${line#* }
-                printf '%s\n' "${line#* }" >"$GUARD/arms/.$key" && mv -f "$GUARD/arms/.$key" "$GUARD/arms/$key" &&
+                printf '%s\n' "$line" >"$GUARD/arms/.$key" && mv -f "$GUARD/arms/.$key" "$GUARD/arms/$key" &&
                     say "armed $key"
                 ;;
             'forget '*) rm -f "$GUARD/arms/${line#forget }" ;;
