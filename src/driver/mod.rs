@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole loop. It knows a fleet only as a [`World`], and whoever listens only as an [`Audience`].
 
+mod acts;
 mod cargo;
 mod fleet;
 mod guard;
