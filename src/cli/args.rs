@@ -93,6 +93,9 @@ pub enum Verb {
     Status(Environment),
     /// List the releases on the hosts
     Releases(Environment),
+    /// Show, take or break the lock that keeps two deploys apart
+    #[command(subcommand)]
+    Lock(Lock),
     /// List hosts, or what a selector picks
     Hosts(Hosts),
     /// Print shell completions or man pages
@@ -106,6 +109,35 @@ pub struct Environment {
     /// The environment: `production` is inventories/production.toml
     #[arg(value_name = "ENV", env = "SHIPIT_ENV", hide_env = true)]
     pub environment: String,
+}
+
+/// What to do with the lock.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Lock {
+    /// Show who holds it; exit code 12 if somebody does
+    Status {
+        /// Where.
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Keep everybody from deploying, until it is broken
+    Take {
+        /// Where.
+        #[command(flatten)]
+        environment: Environment,
+        /// Why, for those who are kept from it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End a lock that was taken, or a deploy whose shipit hangs: its guards put everything back
+    Break {
+        /// Where.
+        #[command(flatten)]
+        environment: Environment,
+        /// The run that holds it, as `shipit lock status` names it
+        #[arg(value_name = "HOLDER")]
+        holder: String,
+    },
 }
 
 /// Flags of `deploy`.

@@ -1,15 +1,23 @@
-//! The lock on a fleet, as people meet it.
+//! The lock on a fleet, as people meet it: in their way, and in their hands.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::app::App;
+use super::app::{App, Project, print};
+use super::args::Lock;
 use super::exit::Exit;
+use super::holder::{run_id, watchword};
+use super::prepare::needed;
+use super::say;
+use crate::config::Demands;
 use crate::driver::{Fleet, LockHeld, Watchword};
-use crate::model::{Host, clean, friendly};
-use crate::transport::OpenSsh;
+use crate::model::{Failure, Host, HostName, clean, friendly};
+use crate::remote::{LockState, LockVerb, read_lock};
+use crate::transport::{OpenSsh, Output};
 
 /// How often to see whether somebody else's deploy is over. A deploy takes a minute; an attempt costs each host a shell.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -21,7 +29,11 @@ pub async fn lock(app: &App, fleet: &mut Fleet<OpenSsh>, watchword: &Watchword, 
     loop {
         let Err(held) = fleet.guard(watchword, picked, |what| app.note(what)).await else { return Ok(()) };
         if Instant::now() >= end {
-            return Err(app.refuse(Exit::Locked, &words(&held), Some(&way_out(&held))));
+            return Err(app.refuse(
+                Exit::Locked,
+                &words(&held),
+                Some(&way_out(&held, &fleet.site().inventory.environment)),
+            ));
         }
         if !told {
             let left = friendly(end - Instant::now());
@@ -32,14 +44,133 @@ pub async fn lock(app: &App, fleet: &mut Fleet<OpenSsh>, watchword: &Watchword, 
     }
 }
 
+/// `shipit lock`.
+pub async fn run(app: &App, args: &Lock) -> Exit {
+    match args {
+        Lock::Status { environment } => {
+            let asked = ask(app, environment, &LockVerb::Status).await;
+            asked.map_or_else(|exit| exit, |(_, answers)| status(answers))
+        }
+        Lock::Take { environment, reason } => {
+            let now = Timestamp::now();
+            let does = format!("lock {}", environment.environment);
+            let mut holder = watchword(&run_id(now), &does, now).holder;
+            holder.push(format!("reason {}", clean(reason)));
+            change(app, environment, &LockVerb::Take(holder)).await
+        }
+        Lock::Break { environment, holder } => change(app, environment, &LockVerb::Break(holder.clone())).await,
+    }
+}
+
+type Answers = Vec<(HostName, Result<Output, Failure>)>;
+
+async fn ask(app: &App, environment: &super::args::Environment, verb: &LockVerb) -> Result<(Project, Answers), Exit> {
+    let project = app.project(environment, Demands::NONE)?;
+    let (inventory, recipe) = (&*project.inventory, &*project.recipe);
+    let apps: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
+    let transport =
+        OpenSsh::start(&inventory.ssh).map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), None))?;
+    let hosts = needed(inventory, recipe, &apps);
+    let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
+    let mut answers = fleet.lock(&apps, verb).await;
+    answers.extend(hosts.iter().filter_map(|host| {
+        let error = fleet.unreachable(&host.name)?;
+        Some((host.name.clone(), Err(Failure { help: error.help.clone(), ..Failure::new(error.what.clone()) })))
+    }));
+    fleet.close().await;
+    transport.close().await;
+    Ok((project, answers))
+}
+
+/// Prints who holds the lock where. The code says whether a deploy would get it.
+fn status(answers: Answers) -> Exit {
+    let (mut text, mut exit) = (String::new(), Exit::Done);
+    // Alike on all hosts, most often; that is said once.
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (host, answer) in answers {
+        let words = match answer {
+            Err(failure) => {
+                exit = Exit::Preflight;
+                format!("can't be asked: {}", clean(&failure.what))
+            }
+            Ok(output) => {
+                let state = read_lock(&output);
+                if !state.holder.is_empty() && exit == Exit::Done {
+                    exit = Exit::Locked;
+                }
+                state_words(&state)
+            }
+        };
+        seen.entry(words).or_default().push(host.to_string());
+    }
+    for (words, mut hosts) in seen {
+        hosts.sort();
+        hosts.dedup();
+        let _ = writeln!(text, "{}: {words}", hosts.join(" "));
+    }
+    print(&text);
+    exit
+}
+
+fn state_words(state: &LockState) -> String {
+    let mut words = if state.holder.is_empty() {
+        "free".to_owned()
+    } else {
+        format!("held by {}{}", who(&state.holder), details(&state.holder))
+    };
+    if let Some(broken) = &state.broken {
+        let _ = write!(words, "; needs a person: {broken}");
+    }
+    words
+}
+
+/// Does something with every lock, and tells of those where it could not be done.
+async fn change(app: &App, environment: &super::args::Environment, verb: &LockVerb) -> Exit {
+    let answers = match ask(app, environment, verb).await {
+        Ok((_, answers)) => answers,
+        Err(exit) => return exit,
+    };
+    let (mut done, mut exit) = (0, Exit::Done);
+    for (host, answer) in answers {
+        match answer {
+            Err(failure) => {
+                say::error(app.paint(), &format!("{host}: {}", clean(&failure.what)), failure.help.as_deref());
+                exit = Exit::Locked;
+            }
+            // Where there was nothing to break it says nothing.
+            Ok(output) if matches!(verb, LockVerb::Break(_)) && output.stdout.trim().is_empty() => {}
+            Ok(_) => done += 1,
+        }
+    }
+    match verb {
+        LockVerb::Take(holder) => {
+            let run = holder.iter().find_map(|line| line.strip_prefix("run ")).unwrap_or_default();
+            app.note(&format!("locked on {done} hosts; `shipit lock break {} {run}` ends it", environment.environment));
+        }
+        LockVerb::Break(id) if done == 0 && exit == Exit::Done => {
+            let help = "`shipit lock status` shows who holds it";
+            return app.refuse(Exit::Usage, &format!("nobody who calls himself {id} holds the lock"), Some(help));
+        }
+        LockVerb::Break(_) => app.note(&format!("broken on {done} hosts")),
+        LockVerb::Status => {}
+    }
+    exit
+}
+
+fn who(holder: &BTreeMap<String, String>) -> &str {
+    holder.get("who").map_or("somebody", String::as_str)
+}
+
+fn details(holder: &BTreeMap<String, String>) -> String {
+    let details = ["since", "does", "job", "reason", "run"].into_iter().filter_map(|name| detail(holder, name));
+    let details: Vec<String> = details.collect();
+    if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) }
+}
+
 /// Who holds the lock.
 fn words(held: &LockHeld) -> String {
     let LockHeld { host, holder } = held;
-    let who = holder.get("who").map_or("somebody", String::as_str);
-    let details = ["since", "does", "job", "reason", "run"].into_iter().filter_map(|name| detail(holder, name));
-    let details: Vec<String> = details.collect();
-    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
-    clean(&format!("{who} holds the lock on {host}{details}"))
+    clean(&format!("{} holds the lock on {host}{}", who(holder), details(holder)))
 }
 
 fn detail(holder: &BTreeMap<String, String>, name: &str) -> Option<String> {
@@ -50,7 +181,7 @@ fn detail(holder: &BTreeMap<String, String>, name: &str) -> Option<String> {
     })
 }
 
-fn way_out(held: &LockHeld) -> String {
+fn way_out(held: &LockHeld, environment: &impl std::fmt::Display) -> String {
     let run = held.holder.get("run").map_or("HOLDER", String::as_str);
-    format!("wait for it with `--lock-wait 10m`; if nobody is at it any more, `shipit lock break {run}`")
+    format!("wait for it with `--lock-wait 10m`; if nobody is at it any more, `shipit lock break {environment} {run}`")
 }

@@ -46,6 +46,7 @@ async fn perform(app: &App, verb: Verb) -> Exit {
         Verb::Check(args) => check::run(app, &args).await,
         Verb::Status(args) => status::run(app, &args).await,
         Verb::Releases(args) => status::releases(app, &args).await,
+        Verb::Lock(args) => lock::run(app, &args).await,
         Verb::Hosts(args) => hosts::run(app, &args),
         Verb::Gen(what) => generate::run(&what),
     }

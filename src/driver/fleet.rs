@@ -11,12 +11,17 @@ use super::cargo::Cargo;
 use super::guards::{Guards, LockHeld, Watchword};
 use crate::artifact::Archive;
 use crate::balancer::Balancers;
-use crate::model::{Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, View};
-use crate::remote::{Purpose, RouteCheck, Site, look, read_check, read_facts};
-use crate::transport::{ConnectError, Progress, Session, Transport};
+use crate::model::{
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, StepResult, View,
+};
+use crate::remote::{LockVerb, Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
+use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_mins(1);
+
+/// What a word with a lock may take; to break one is to wait for what its guard has to put back.
+const LOCK: Duration = Duration::from_mins(2);
 
 /// Hosts that can be acted on.
 pub struct Fleet<T: Transport> {
@@ -74,6 +79,25 @@ impl<T: Transport> Fleet<T> {
             guards: None,
             lost: Mutex::default(),
         }
+    }
+
+    /// Does `verb` with the lock of every one of `hosts` and of every balancer, all at once; the balancers come last.
+    pub async fn lock(&self, hosts: &[&Host], verb: &LockVerb) -> Vec<(HostName, Result<Output, Failure>)> {
+        let site = self.site();
+        let hosts = hosts.iter().filter_map(|host| {
+            let session = self.sessions.get(&host.name)?.clone();
+            Some((host.name.clone(), session, verb.on_host(&site.root(host))))
+        });
+        let sockets = self.balancers.sockets();
+        let sockets = sockets.map(|(host, session, path)| (host.clone(), session, verb.at_balancer(path)));
+        let asked = hosts.chain(sockets).map(|(host, session, script)| async move {
+            let answer = match session.run(&script, LOCK, &Progress::unheard()).await {
+                Ok(output) if output.code == 0 => Ok(output),
+                answer => Err(failure(answer)),
+            };
+            (host, answer)
+        });
+        join_all(asked).await
     }
 
     /// Calls guards to `hosts` and to all balancers, which together are the lock. `waits` hears what they wait for.
@@ -207,5 +231,13 @@ impl<T: Transport> Fleet<T> {
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
+    }
+}
+
+/// Why a script did not do what it was to do.
+fn failure(answer: Result<Output, ExecError>) -> Failure {
+    match judge(answer) {
+        StepResult::Failed(failure) | StepResult::Unknown(failure) => failure,
+        StepResult::Ok(note) => Failure::new(note),
     }
 }

@@ -1,11 +1,13 @@
 //! The guard's script, and what the other scripts are told of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::answer::words;
 use super::{COMMON, Site, seconds};
-use crate::model::Host;
+use crate::model::{Host, clean};
 use crate::plan::Action;
-use crate::transport::{Script, standing};
+use crate::transport::{Output, Script, standing};
 
 /// How long a guard waits for a word of shipit before it takes it for dead. Three beats, and a second for a busy machine.
 pub const GUARD_LEASE: Duration = Duration::from_secs(10);
@@ -18,6 +20,71 @@ const BUSY: Duration = Duration::from_mins(2);
 
 /// How long a deploy waits for the guard of one that was cut off to be through, which may restart an app.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+const STATE: &str = include_str!("scripts/state.sh");
+
+/// What a person does with the lock of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockVerb {
+    /// Looks who holds it.
+    Status,
+    /// Takes it, for whoever these lines of `name value` say.
+    Take(Vec<String>),
+    /// Ends the hold or the deploy that calls itself so.
+    Break(String),
+}
+
+/// The lock of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockState {
+    /// Who holds it, by name; empty if nobody does.
+    pub holder: BTreeMap<String, String>,
+    /// Whether that is a person, and no deploy.
+    pub by_hand: bool,
+    /// What a guard could not undo.
+    pub broken: Option<String>,
+}
+
+impl LockVerb {
+    /// The script for the lock of a host of the app, whose `root` this is.
+    #[must_use]
+    pub fn on_host(&self, root: &str) -> Script {
+        self.script().with("STATE", format!("{root}/.shipit")).with("SOCKET", "")
+    }
+
+    /// The script for the lock at haproxy's `socket`.
+    #[must_use]
+    pub fn at_balancer(&self, socket: &str) -> Script {
+        self.script().with("STATE", "").with("SOCKET", socket)
+    }
+
+    fn script(&self) -> Script {
+        let (action, id, holder) = match self {
+            Self::Status => ("status", "", &[][..]),
+            Self::Take(holder) => ("take", "", &holder[..]),
+            Self::Break(id) => ("break", id.as_str(), &[][..]),
+        };
+        Script::new(include_str!("scripts/lock.sh"))
+            .using(STATE)
+            .using(COMMON)
+            .with("ACTION", action)
+            .with("ID", id)
+            .with_lines("HOLDER", holder)
+    }
+}
+
+/// Reads the answer of the script of [`LockVerb::Status`].
+#[must_use]
+pub fn read_lock(output: &Output) -> LockState {
+    let pairs = |word| -> BTreeMap<String, String> {
+        let lines = words(&output.stdout, word).filter_map(|line| line.split_once(' '));
+        lines.map(|(name, value)| (clean(name), clean(value))).collect()
+    };
+    let (hold, guard) = (pairs("hold"), pairs("guard"));
+    let by_hand = !hold.is_empty();
+    let broken = words(&output.stdout, "broken").next().map(clean);
+    LockState { holder: if by_hand { hold } else { guard }, by_hand, broken }
+}
 
 /// Who calls a guard to a host, and how.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +123,7 @@ impl Call<'_> {
 
     fn script(&self) -> Script {
         Script::new(include_str!("scripts/guard.sh"))
+            .using(STATE)
             .using(COMMON)
             .with("RUN", self.run)
             .with_lines("HOLDER", self.holder)

@@ -17,7 +17,7 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
-pub use guard::{Call, Deputy, GUARD_GRACE, GUARD_LEASE};
+pub use guard::{Call, Deputy, GUARD_GRACE, GUARD_LEASE, LockState, LockVerb, read_lock};
 pub use route::{RouteCheck, read_check, read_routed};
 
 /// What every script has.

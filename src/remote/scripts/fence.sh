@@ -7,11 +7,11 @@
 fence() {
     [ -n "${RUN-}" ] || return 0
     # First this, then the look: the guard first says that it acts, and then looks who is busy.
-    : >"$ROOT/.shipit/guard/busy/$$" 2>/dev/null
+    (: >"$ROOT/.shipit/guard/busy/$$") 2>/dev/null
     guarded || guard_acts
     [ -n "${UNDO-}" ] || return 0
     set -- "$ROOT/.shipit/guard/undo" "$(printf '%03d' "$STEP")"
-    printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2" || fail "$1 can't be written" "is the disk full?"
+    { printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2"; } || fail "$1 can't be written" "is the disk full?"
 }
 
 # guarded: whether the guard of this deploy stands and does not act. A script that waits asks again and again.

@@ -24,8 +24,6 @@
 #   guard/arms/K  the same for a balancer: haproxy's commands
 #   guard/busy/P  process P is changing something
 
-GUARD=$STATE/guard
-
 say() {
     progress "$*" 2>/dev/null
 }
@@ -33,14 +31,6 @@ say() {
 # take_lock: whether the lock is ours now. It is file descriptor 9, which no child may keep.
 take_lock() {
     flock -n 9
-}
-
-# find_state: where a guard of a balancer keeps what it knows. Whoever may use the socket by this login meets there.
-find_state() {
-    [ -z "$STATE" ] || return 0
-    set -- "$(printf %s "$SOCKET" | cksum)"
-    STATE=$HOME/.shipit/haproxy-${1%% *}
-    GUARD=$STATE/guard
 }
 
 # check_way: without a way to the socket from here this guard could not put anything back.
@@ -95,7 +85,8 @@ attach() {
     end=$((NOW + (LEASE + GRACE) * 100))
     until take_lock; do
         now
-        [ ! -e "$GUARD/acting" ] && [ "$NOW" -lt "$end" ] || gone_before
+        [ ! -e "$GUARD/acting" ] || gone_before
+        [ "$NOW" -lt "$end" ] || gone_before
         nap 0.1
     done
     rm -f "$GUARD/attach"
@@ -116,8 +107,11 @@ stand() {
     # Of this shell: `$$` is the one around it.
     read -r pid _ </proc/self/stat
     started "$pid"
-    printf '%s\n' "$HOLDER" >"$STATE/holder" && printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
-        mv -f "$GUARD/run.new" "$GUARD/run" || fail "$GUARD can't be written" "is the disk full?"
+    {
+        printf '%s\n' "$HOLDER" >"$STATE/holder" &&
+            printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
+            mv -f "$GUARD/run.new" "$GUARD/run"
+    } || fail "$GUARD can't be written" "is the disk full?"
     printf '%s\n' "$RUN" >"$GUARD/last"
     rm -f "$GUARD/leaving"
 }

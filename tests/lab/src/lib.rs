@@ -7,6 +7,7 @@
 pub mod app;
 pub mod bench;
 mod command;
+pub mod crash;
 pub mod demo;
 pub mod error;
 pub mod fleet;
