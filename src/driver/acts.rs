@@ -120,6 +120,9 @@ impl<T: Transport> Fleet<T> {
             return Err(Trouble::Unknown(Failure::new("there is no connection to it")));
         };
         let guards = self.guards.as_ref();
+        if deed.back && guards.is_some_and(|guards| guards.puts_back(&host.name)) {
+            return Ok("left to its guard".to_owned());
+        }
         let run = match guards {
             Some(guards) => match guards.of_host(&host.name).await? {
                 Some(0) => Some(guards.run()),

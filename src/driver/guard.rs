@@ -38,6 +38,8 @@ pub(super) enum Standing {
     Busy(Vec<String>),
     /// It can't stand there, or is lost for good.
     Gone(Failure),
+    /// Somebody has broken the lock of this run: the guard puts back what it knows, and no other follows it.
+    Broken,
     /// The deploy is over, and it knows.
     Over,
 }
@@ -61,7 +63,7 @@ impl Guard {
     pub(super) fn call<S: Session>(session: Arc<S>, script: impl Fn(bool) -> Script + Send + Sync + 'static) -> Self {
         let (orders, heard) = mpsc::unbounded_channel();
         let (tell, standing) = watch::channel(Standing::Called(None));
-        let keeper = Keeper { orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new() };
+        let keeper = Keeper { orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new(), holder: Vec::new() };
         Self { orders, standing, keeper: tokio::spawn(keeper.keep(session, script)) }
     }
 
@@ -119,6 +121,8 @@ struct Keeper {
     acted: u32,
     /// What was told and not yet acknowledged.
     unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
+    /// What is known of who holds the lock.
+    holder: Vec<String>,
 }
 
 /// How a talk with a guard ended.
@@ -200,11 +204,14 @@ impl Keeper {
                 }
             }
             "waits" => self.tell(Standing::Called(Some(rest.to_owned()))),
+            "holder" => self.holder.push(rest.to_owned()),
             "busy" => {
-                self.standing.send_modify(|standing| match standing {
-                    Standing::Busy(lines) => lines.push(rest.to_owned()),
-                    other => *other = Standing::Busy(vec![rest.to_owned()]),
-                });
+                let holder = std::mem::take(&mut self.holder);
+                self.tell(Standing::Busy(holder));
+                return Some(Parting::Final);
+            }
+            "broken" => {
+                self.tell(Standing::Broken);
                 return Some(Parting::Final);
             }
             // The second is what a guard says that came too late to take over.
@@ -234,8 +241,6 @@ impl Keeper {
 
     fn judge(&mut self, ended: Result<Output, ExecError>) -> Parting {
         match ended {
-            // Without a word of why: somebody holds the lock whose name is not known.
-            Ok(output) if output.code == 0 => self.tell(Standing::Busy(Vec::new())),
             Ok(output) if output.stdout.starts_with("fail ") => match judge(Ok(output)) {
                 StepResult::Failed(failure) | StepResult::Unknown(failure) => self.tell(Standing::Gone(failure)),
                 StepResult::Ok(_) => return Parting::Lost,

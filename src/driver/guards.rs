@@ -125,6 +125,11 @@ impl Guards {
         standing(guard).await.map(Some)
     }
 
+    /// Whether the guard on `host` puts it back because somebody has broken the lock.
+    pub(super) fn puts_back(&self, host: &HostName) -> bool {
+        self.hosts.get(host).is_some_and(|post| self.posts[post].standing() == Standing::Broken)
+    }
+
     /// How often guards have acted at the balancers: servers that were drained may not be so any more.
     pub(super) fn acted_at_balancers(&self) -> u32 {
         let acted = |(post, guard): (&Post, &Guard)| match (post, guard.standing()) {
@@ -177,6 +182,7 @@ async fn standing(guard: &Guard) -> Result<u32, Failure> {
         Standing::Held { acted } => Ok(acted),
         Standing::Gone(failure) => Err(failure),
         Standing::Busy(_) => Err(Failure::new("somebody else has taken the lock")),
+        Standing::Broken => Err(Failure::new("somebody has broken the lock of this deploy")),
         Standing::Called(_) | Standing::Over => Err(Failure::new("its guard is gone")),
     }
 }

@@ -10,7 +10,7 @@
 #   forget [KEY]                that, or all that is known, is settled
 #   end                         the deploy is over
 # and says with `progress`:
-#   held | busy NAME VALUE | waits TEXT | acts | acted | armed KEY | put KEY | ended
+#   held | holder NAME VALUE, and then busy | waits TEXT | broken | acts | acted | armed KEY | put KEY | ended
 #
 # In STATE lie:
 #   lock          locked while a guard stands; the kernel takes the lock back when the guard dies, however that is
@@ -72,8 +72,9 @@ going() {
 # busy FILE: tells who holds the lock.
 busy() {
     while IFS= read -r line; do
-        say "busy $line"
+        say "holder $line"
     done 2>/dev/null <"$1"
+    say busy
     exit 0
 }
 
@@ -271,6 +272,10 @@ else
 fi
 say held
 hear
-wait_for_attach
+if [ -n "$told_to_go" ]; then
+    say broken
+else
+    wait_for_attach
+fi
 ! armed || act
 quit
