@@ -4,6 +4,7 @@
 mod activate;
 mod app;
 mod confirm;
+mod guard;
 mod health;
 mod hostile;
 mod observe;

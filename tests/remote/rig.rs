@@ -30,7 +30,7 @@ const HANGS: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shell {
     pub name: &'static str,
-    command: &'static [&'static str],
+    pub command: &'static [&'static str],
     pub path: String,
 }
 

@@ -151,7 +151,7 @@ answered() {
 # each line is another process's to wait for.
 hear() {
     # shellcheck disable=SC2016 # for the other shell
-    while line=$(timeout "$LEASE" sh -c 'IFS= read -r line && printf %s "$line"' <&3 9>&-); do
+    while line=$(exec 9>&- && exec timeout "$LEASE" sh -c 'IFS= read -r line && printf %s "$line"' <&3); do
         case $line in
             beat) ;;
             'arm '*)

@@ -1,0 +1,343 @@
+//! The guard: whoever holds the lock, and what is put back when nobody is left to do it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use shipit::plan::Action;
+use shipit::remote::{Call, Deputy, LockVerb, read_lock};
+use shipit::transport::{Output, Script};
+use tempfile::TempDir;
+
+use super::rig::{Done, NEW, OLD, Rig, Shell, eventually, id, shells, which};
+
+/// The kinds of host, each with a flock: Debian's busybox has none, others' do.
+fn hosts() -> impl Iterator<Item = Shell> {
+    static TOOLS: OnceLock<TempDir> = OnceLock::new();
+    let tools = TOOLS.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        symlink(which("flock").unwrap(), dir.path().join("flock")).unwrap();
+        dir
+    });
+    let path = |shell: Shell| Shell { path: format!("{}:{}", shell.path, tools.path().display()), ..shell };
+    shells().into_iter().map(path)
+}
+
+/// A guard that hears from the test.
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    words: Receiver<String>,
+    shell: &'static str,
+}
+
+impl Talk {
+    fn start(rig: &Rig, script: &Script) -> Self {
+        let file = tempfile::NamedTempFile::new_in(rig.dir.path()).unwrap().into_temp_path().keep().unwrap();
+        let text = format!("progress() {{ printf '%s\\n' \"$*\"; }}\n( :\n{}\n)\nprogress over\n", script.text());
+        fs::write(&file, text).unwrap();
+        let command = rig.shell.command;
+        let mut child = Command::new(which(command[0]).unwrap())
+            .args(&command[1..])
+            .arg(&file)
+            .env("PATH", &rig.shell.path)
+            .env("HOME", rig.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, words) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { input: child.stdin.take(), child, words, shell: rig.shell.name }
+    }
+
+    #[track_caller]
+    fn hears(&self, word: &str) {
+        let mut heard = Vec::new();
+        loop {
+            match self.words.recv_timeout(Duration::from_secs(30)) {
+                Ok(line) if line == word => return,
+                Ok(line) => heard.push(line),
+                Err(_) => panic!("{}: no `{word}` after {heard:?}", self.shell),
+            }
+        }
+    }
+
+    fn says(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// What the guard hears when shipit is gone.
+    fn is_cut_off(&mut self) {
+        self.input = None;
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn call(run: &str, again: bool) -> Call<'_> {
+    Call { run, holder: &[], again }
+}
+
+fn guard(rig: &Rig, run: &str, again: bool) -> Talk {
+    let script = call(run, again).to_host(&rig.root.to_string_lossy());
+    Talk::start(rig, &script.with("LEASE", "3").with("GRACE", "1"))
+}
+
+fn standing(rig: &Rig, run: &str) -> Talk {
+    let talk = guard(rig, run, false);
+    talk.hears("held");
+    talk
+}
+
+/// Two releases, the old one live.
+fn with_releases(rig: &Rig) {
+    for release in [OLD, NEW] {
+        let directory = rig.release(release);
+        fs::write(directory.join(".shipit-release"), "f o\n").unwrap();
+    }
+    rig.point_current_at(OLD);
+}
+
+/// Switches to the new release; the guard is to know the way back.
+fn switch(rig: &Rig, run: &str) -> Done {
+    let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
+    let back = [action(OLD)];
+    let deputy = Deputy { step: 1, actions: &back, unless: None };
+    let script = rig.site().script(rig.host(), &action(NEW)).unwrap();
+    rig.run(&rig.site().guarded(script, rig.host(), run, Some(deputy)))
+}
+
+fn current(rig: &Rig) -> String {
+    rig.current().rsplit('/').next().unwrap().to_owned()
+}
+
+fn is_gone(rig: &Rig) -> bool {
+    let lock = rig.run(&LockVerb::Status.on_host(&rig.root.to_string_lossy()));
+    read_lock(&Output { code: 0, stdout: lock.stdout, stderr: String::new() }).holder.is_empty()
+        && !rig.root.join(".shipit/guard/run").exists()
+}
+
+#[test]
+fn one_holds_the_lock_and_the_other_hears_who() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        let holder = ["run first".to_owned(), "who ann@laptop".to_owned()];
+        let script = Call { run: "first", holder: &holder, again: false }.to_host(&rig.root.to_string_lossy());
+        let mut first = Talk::start(&rig, &script);
+        first.hears("held");
+        let second = guard(&rig, "second", false);
+        second.hears("holder who ann@laptop");
+        second.hears("busy");
+        first.says("end");
+        first.hears("ended");
+        standing(&rig, "third");
+    }
+}
+
+#[test]
+fn a_guard_that_knows_of_nothing_goes_at_once_when_shipit_is_gone() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        let mut talk = standing(&rig, "run");
+        talk.says("beat");
+        talk.is_cut_off();
+        talk.hears("over");
+        assert!(is_gone(&rig), "{}", shell.name);
+    }
+}
+
+#[test]
+fn what_a_step_has_changed_is_undone_when_shipit_is_gone() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        assert_eq!(current(&rig), NEW);
+        talk.is_cut_off();
+        talk.hears("acts");
+        talk.hears("over");
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+        assert!(is_gone(&rig), "{}", shell.name);
+    }
+}
+
+#[test]
+fn so_it_is_when_shipit_says_nothing_for_the_time_of_the_lease() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        talk.hears("acts");
+        talk.hears("over");
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+    }
+}
+
+#[test]
+fn what_is_settled_is_not_undone() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        talk.says("forget");
+        talk.is_cut_off();
+        talk.hears("over");
+        assert_eq!(current(&rig), NEW, "{}", shell.name);
+    }
+}
+
+#[test]
+fn a_step_whose_guard_does_not_stand_changes_nothing() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        assert!(switch(&rig, "run").failed().contains("does not stand on this host"), "{}", shell.name);
+        let _other = standing(&rig, "other");
+        assert!(switch(&rig, "run").failed().contains("does not stand on this host"), "{}", shell.name);
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+    }
+}
+
+#[test]
+fn a_line_that_comes_back_finds_everything_as_it_was() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut first = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        first.is_cut_off();
+        let mut second = guard(&rig, "run", true);
+        second.hears("held");
+        assert_eq!(current(&rig), NEW, "{}: nothing is undone", shell.name);
+        second.is_cut_off();
+        second.hears("acts");
+        second.hears("over");
+        assert_eq!(current(&rig), OLD, "{}: but the way back is still known", shell.name);
+        let late = guard(&rig, "run", true);
+        late.hears("acted");
+    }
+}
+
+#[test]
+fn a_guard_that_is_killed_leaves_the_lock_and_another_takes_over() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let first = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        let run = fs::read_to_string(rig.root.join(".shipit/guard/run")).unwrap();
+        let pid = run.split(' ').nth(1).unwrap();
+        assert!(Command::new("kill").args(["-9", pid]).status().unwrap().success());
+        first.hears("over");
+        assert!(switch(&rig, "run").failed().contains("does not stand on this host"), "{}", shell.name);
+        let mut second = guard(&rig, "run", true);
+        second.hears("held");
+        second.is_cut_off();
+        second.hears("over");
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+    }
+}
+
+#[test]
+fn what_can_not_be_undone_is_told_to_the_next() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        fs::remove_file(rig.root.join("releases").join(OLD).join(".shipit-release")).unwrap();
+        talk.is_cut_off();
+        talk.hears("over");
+        let lock = rig.run(&LockVerb::Status.on_host(&rig.root.to_string_lossy()));
+        assert!(lock.stdout.contains("broken run step 001 could not be undone: "), "{}: {lock:?}", shell.name);
+        assert!(lock.stdout.contains("is not a complete release"), "{}: {lock:?}", shell.name);
+    }
+}
+
+#[test]
+fn a_lock_that_is_broken_has_its_guard_undo_and_go() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        let root = rig.root.to_string_lossy();
+        assert_eq!(rig.run(&LockVerb::Break("other".to_owned()).on_host(&root)).ok(), "");
+        let breaking = rig.spawn(&LockVerb::Break("run".to_owned()).on_host(&root));
+        talk.says("beat");
+        talk.hears("broken");
+        talk.hears("over");
+        breaking().ok();
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+    }
+}
+
+#[test]
+fn a_person_can_hold_the_lock() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        let root = rig.root.to_string_lossy();
+        let holder = vec!["run mine".to_owned(), "reason racks".to_owned()];
+        rig.run(&LockVerb::Take(holder).on_host(&root)).ok();
+        let talk = guard(&rig, "run", false);
+        talk.hears("holder reason racks");
+        talk.hears("busy");
+        rig.run(&LockVerb::Break("mine".to_owned()).on_host(&root)).ok();
+        standing(&rig, "run");
+    }
+}
+
+/// Stands in for haproxy: it says nothing to what it takes, as haproxy does, and writes it down.
+fn ask(file: &Path) -> String {
+    format!("echo way; [ \"$COMMANDS\" = 'show info' ] || printf '%s\\n' \"$COMMANDS\" >>'{}'\n", file.display())
+}
+
+#[test]
+fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first_one_was_killed() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        let told = rig.dir.path().join("told");
+        let at_balancer = |run: &str| {
+            let script = call(run, false).to_balancer("/run/admin.sock", &ask(&told));
+            let talk = Talk::start(&rig, &script.with("LEASE", "3").with("GRACE", "1"));
+            talk.hears("held");
+            talk
+        };
+        let told = || fs::read_to_string(rig.dir.path().join("told")).unwrap_or_default();
+        let mut talk = at_balancer("first");
+        talk.says("arm web1.0 set server app/web1 state ready;set server app/web1 health down");
+        talk.hears("armed web1.0");
+        talk.says("arm web2.0 set server app/web2 state ready");
+        talk.hears("armed web2.0");
+        talk.says("forget web2.0");
+        talk.is_cut_off();
+        talk.hears("put web1.0");
+        talk.hears("over");
+        assert_eq!(told(), "set server app/web1 state ready;set server app/web1 health down\n", "{}", shell.name);
+
+        let mut second = at_balancer("second");
+        second.says("arm web3.0 set server app/web3 state ready");
+        second.hears("armed web3.0");
+        let state = fs::read_dir(rig.dir.path().join(".shipit")).unwrap().next().unwrap().unwrap().path();
+        let run = fs::read_to_string(state.join("guard/run")).unwrap();
+        assert!(Command::new("kill").args(["-9", run.split(' ').nth(1).unwrap()]).status().unwrap().success());
+        second.hears("over");
+        let _third = at_balancer("third");
+        eventually("the server is put back", || told().ends_with("set server app/web3 state ready\n"));
+    }
+}
