@@ -57,11 +57,13 @@ fn render(case: &Path) -> String {
     let observed: Observation = serde_json::from_str(&file(case, "observed.json")).unwrap();
     let release: Release = serde_json::from_str(&file(case, "release.json")).unwrap();
     let mut options = Options {
+        verb: shipit::model::Verb::Deploy,
         strategy: inventory.strategy,
         limits: inventory.limits,
         max_in_flight: None,
         only: None,
         except: None,
+        skipped: vec![],
         canary: 0,
         bake: Duration::ZERO,
     };

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::model::{Amount, AmountError, Selector, StrategyName};
+use crate::model::{Amount, AmountError, HostName, ReleaseId, RunId, Selector, StrategyName};
 use crate::report::{ColourChoice, Output};
+use crate::transport::word;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -22,12 +23,14 @@ Examples:
   shipit plan production              what would happen? changes nothing
   shipit deploy production            ship it
   shipit status production            what runs where?
+  shipit rollback production          go back to the release before
 
 Exit codes:
    0  done                     20  failed and rolled back, all serving
-   2  usage                    21  stopped, releases mixed, floor kept
-  10  config                   22  needs a person
-  11  preflight                23  cancelled in order
+   1  failed on a host (exec)  21  stopped, releases mixed, floor kept
+   2  usage                    22  needs a person
+  10  config                   23  cancelled in order
+  11  preflight
   13  not confirmed
 
 In CI, `exec shipit ...`, so that a cancelled job reaches it as a signal. Most options can be
@@ -84,14 +87,28 @@ pub enum Verb {
     Deploy(Deploy),
     /// Show what a deploy would do; changes nothing
     Plan(PlanArgs),
+    /// Go back to the release before; needs nothing but the hosts
+    Rollback(Rollback),
+    /// Finish a deploy that was cut off
+    Resume(Resume),
     /// Check the inventory and the recipe, and with --connect the hosts too
     Check(Check),
     /// Show what runs where
     Status(Environment),
     /// List the releases on the hosts
     Releases(Environment),
+    /// List the runs that the hosts remember
+    Runs(Runs),
+    /// Show what a run did, on all hosts
+    Logs(Logs),
     /// List hosts, or what a selector picks
     Hosts(Hosts),
+    /// Take a host out of its balancers, by hand
+    Drain(Drain),
+    /// Put a host back into its balancers, by hand
+    Enable(Enable),
+    /// Run a command on hosts
+    Exec(Exec),
     /// Print shell completions or man pages
     #[command(subcommand)]
     Gen(Gen),
@@ -105,6 +122,14 @@ pub struct Environment {
     pub environment: String,
 }
 
+/// The environment, or the only one there is.
+#[derive(Debug, Clone, Args)]
+pub struct AnyEnvironment {
+    /// The environment [default: the only one in inventories/]
+    #[arg(value_name = "ENV", env = "SHIPIT_ENV", hide_env = true)]
+    pub environment: Option<String>,
+}
+
 /// Flags of `deploy`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -114,6 +139,7 @@ Examples:
   shipit deploy production --release 20261120-224512-1a2b3c4d      a release that is on the hosts
   shipit deploy production --only 'web1,zone=b' --max-in-flight 2
   shipit deploy production --canary 1 --bake 5m       one host first, watched for five minutes
+  shipit deploy production --max-failures 1 --skip-unreachable     though a host is down
 
 The first Ctrl-C or SIGTERM lets open hosts finish and opens no other; the second puts the open
 ones back as they were; the third ends shipit at once, whatever state that leaves.")]
@@ -152,6 +178,17 @@ pub struct Choice {
     /// A release that is on the hosts, or a branch, tag or commit of the recipe's git repository
     #[arg(long, value_name = "RELEASE", env = "SHIPIT_RELEASE", hide_env = true)]
     pub release: Option<String>,
+    /// Ship it although it, or one of the same content, was rolled back from
+    #[arg(long)]
+    pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How a release goes over the fleet, and over which part of it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct How {
     /// How the release goes over the fleet [possible: rolling, hotswap] [default: the inventory's]
     #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
     pub strategy: Option<StrategyName>,
@@ -183,6 +220,9 @@ pub struct Choice {
     /// Failed hosts that do not stop the deploy [default: the inventory's]
     #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_FAILURES", hide_env = true)]
     pub max_failures: Option<Amount>,
+    /// Leave out hosts that can't be reached; each counts as a failed one, so max-failures must allow for it
+    #[arg(long, env = "SHIPIT_SKIP_UNREACHABLE", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub skip_unreachable: bool,
 }
 
 impl Cli {
@@ -201,12 +241,178 @@ impl Cli {
     }
 }
 
-impl Choice {
+impl How {
     /// Whether the inventory's strategy and limits hold otherwise than they stand there together.
     pub fn overrides_limits(&self) -> bool {
         let limits = [self.max_in_flight, self.min_serving, self.max_failures];
         self.strategy.is_some() || limits.iter().any(Option::is_some)
     }
+
+    /// The flags that say the same, as words of a shell: what a run notes, for another one to go on with.
+    pub fn flags(&self) -> String {
+        let text = |value: &dyn ToString| value.to_string();
+        let flags = [
+            ("strategy", self.strategy.as_ref().map(|it| text(it))),
+            ("only", self.only.as_ref().map(|it| text(it))),
+            ("except", self.except.as_ref().map(|it| text(it))),
+            ("canary", (self.canary > 0).then(|| text(&self.canary))),
+            ("bake", self.bake.map(|bake| format!("{}s", bake.as_secs()))),
+            ("max-in-flight", self.max_in_flight.as_ref().map(|it| text(it))),
+            ("min-serving", self.min_serving.as_ref().map(|it| text(it))),
+            ("max-failures", self.max_failures.as_ref().map(|it| text(it))),
+        ];
+        let flags = flags.into_iter().filter_map(|(name, value)| Some(word(&format!("--{name}={}", value?))));
+        flags.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads what [`How::flags`] made. The variables of this process have no say in it.
+    pub fn from_flags(flags: &str) -> Result<Self, String> {
+        let words = shlex::split(flags).ok_or_else(|| "its quotes do not fit together".to_owned())?;
+        let command = Self::augment_args(clap::Command::new("shipit").no_binary_name(true));
+        let command = command.mut_args(|arg| arg.env(None::<&'static str>));
+        let matches = command.try_get_matches_from(words).map_err(|error| error.kind().to_string())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.kind().to_string())
+    }
+}
+
+/// Flags of `rollback`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit rollback                      the only environment there is, or SHIPIT_ENV
+  shipit rollback production           to the last release that was confirmed before this one
+  shipit rollback production --to 20261120-224512-1a2b3c4d
+  shipit rollback production --strategy hotswap
+
+It needs the hosts only: no git, no artifact, no file of an earlier job. The release that is left is
+marked as bad, and is not deployed again without --force.")]
+pub struct Rollback {
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// A release that is on the hosts [default: the last one that was confirmed there before]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<ReleaseId>,
+    /// How.
+    #[command(flatten)]
+    pub how: How,
+    /// Only show what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask, even if the inventory says `protected`
+    #[arg(short, long, env = "SHIPIT_YES", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+}
+
+/// Flags of `resume`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit resume                        the only environment there is, or SHIPIT_ENV
+  shipit resume production --skip-unreachable
+
+The hosts' journals say which run was cut off and how it was started, so this works from any machine.")]
+pub struct Resume {
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// Leave out hosts that can't be reached; each counts as a failed one, so max-failures must allow for it
+    #[arg(long)]
+    pub skip_unreachable: bool,
+    /// Only show what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask, even if the inventory says `protected`
+    #[arg(short, long, env = "SHIPIT_YES", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+}
+
+/// Flags of `runs`.
+#[derive(Debug, Clone, Args)]
+pub struct Runs {
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `logs`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit runs production
+  shipit logs 20261121T021710Z-1a2b3c4d production")]
+pub struct Logs {
+    /// The run; `shipit runs` lists them
+    pub run: RunId,
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `drain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit drain web3 production         out of every balancer, and its last request is waited for
+  shipit enable web3 production        in again, as soon as the balancers' own checks pass")]
+pub struct Drain {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: HostName,
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// Even if fewer hosts than min-serving would be left
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Flags of `enable`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit enable web3 production        waits until every balancer says that it is up")]
+pub struct Enable {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: HostName,
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+}
+
+/// Flags of `exec`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit exec production -- uptime
+  shipit exec production --only role:app -- systemctl status app@4040
+  shipit exec production -- 'df -h / | tail -n 1'
+
+One word is a line of shell; several are a command and its arguments. It finds SHIPIT_HOST, SHIPIT_ROOT
+and the inventory's vars in its environment. Exit code 0 only if all hosts had 0, else 1.")]
+pub struct Exec {
+    /// Where.
+    #[command(flatten)]
+    pub environment: AnyEnvironment,
+    /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"
+    #[arg(long, value_name = "SEL", env = "SHIPIT_ONLY", hide_env = true)]
+    pub only: Option<Selector>,
+    /// Not these hosts; wins over --only
+    #[arg(long, value_name = "SEL", env = "SHIPIT_EXCEPT", hide_env = true)]
+    pub except: Option<Selector>,
+    /// How long it may take on each host
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub timeout: Duration,
+    /// The command
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub command: Vec<String>,
 }
 
 /// Flags of `check`.

@@ -1,6 +1,7 @@
 //! `shipit deploy`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,12 +11,13 @@ use tokio::sync::mpsc::Receiver;
 use super::app::App;
 use super::args::Deploy;
 use super::confirm::confirmed;
+use super::diary::Diary;
 use super::exit::Exit;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, Wish, prepare};
 use super::say;
 use crate::driver::{self, Audience, Fleet, cancels};
 use crate::engine::{Aftermath, Cancel, Event, LaneEnd, Outcome, Scheduler, Stamped};
-use crate::model::{Host, HostName, Reach};
+use crate::model::{Host, HostName, Reach, RunId};
 use crate::plan::{Phase, Plan};
 use crate::remote::Purpose;
 use crate::report::{Reporter, Reporters};
@@ -23,8 +25,13 @@ use crate::transport::OpenSsh;
 
 /// Deploys.
 pub async fn run(app: &App, args: &Deploy) -> Exit {
+    carry_out(app, &Wish::of(&args.choice), args.yes).await
+}
+
+/// Does what `wish` says, from the files to the exit code.
+pub async fn carry_out(app: &App, wish: &Wish, yes: bool) -> Exit {
     // Before the first host is touched: a signal that finds no handler would leave its work half done.
-    let status = format!("`shipit status {}` shows what runs where", args.choice.environment.environment);
+    let status = format!("`shipit status {}` shows what runs where", wish.environment.environment);
     let paint = app.paint();
     let last_words =
         move || say::error(paint, "ended at once, with whatever was under way left as it is", Some(&status));
@@ -33,29 +40,34 @@ pub async fn run(app: &App, args: &Deploy) -> Exit {
         Err(error) => return app.refuse(Exit::Preflight, &format!("signals can't be handled: {error}"), None),
     };
     let cancelled = async { _ = cancels.recv().await };
-    let prepared = match prepare(app, &args.choice, cancelled).await {
+    let mut prepared = match prepare(app, wish, cancelled).await {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let Prepared { project, fleet, transport, observed, picked, plan } = prepared;
-    let exit = if plan.waves.is_empty() {
-        app.note(&format!("every host runs {} and serves; nothing to do", plan.release.id));
+    let nothing_to_do = prepared.plan.waves.is_empty();
+    let exit = if nothing_to_do && !prepared.settles {
+        app.note(&format!("every host runs {} and serves; nothing to do", prepared.plan.release.id));
         Exit::Done
-    } else if project.inventory.protected && !args.yes && !asked(&plan, &mut cancels).await {
+    } else if prepared.project.inventory.protected && !yes && !asked(&prepared.plan, &mut cancels).await {
         app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
     } else {
-        let served = observed.view(&project.inventory, &project.recipe).serving;
         let mut show = Show::new(app);
+        prepared.fleet.record(show.run.clone());
+        let diary = Diary::new(wish, &prepared);
+        diary.begin(app, &prepared).await;
+        let Prepared { project, fleet, transport, observed, picked, plan, .. } = prepared;
+        let served = observed.view(&project.inventory, &project.recipe).serving;
         let fleet = Arc::new(fleet);
         let outcome = ship(&plan, &fleet, &picked, served, &mut show, &mut cancels).await;
+        diary.end(app, &project, &fleet, &outcome).await;
         if let Ok(fleet) = Arc::try_unwrap(fleet) {
             fleet.close().await;
         }
         transport.close().await;
         return Exit::Run(outcome.end);
     };
-    fleet.close().await;
-    transport.close().await;
+    prepared.fleet.close().await;
+    prepared.transport.close().await;
     exit
 }
 
@@ -79,7 +91,7 @@ async fn ship(
     show: &mut Show,
     cancels: &mut Receiver<Cancel>,
 ) -> Outcome {
-    show.hear(Event::Planned { run: show.run.clone(), plan: plan.clone() });
+    show.hear(Event::Planned { run: show.run.to_string(), plan: plan.clone() });
     let scheduler = driver::run(Arc::new(plan.clone()), fleet.clone(), show, cancels).await;
     let after = aftermath(plan, &scheduler, fleet, picked, served).await;
     let outcome = Outcome::judge(plan, &scheduler, picked, &after);
@@ -115,19 +127,24 @@ async fn aftermath(
 /// Stamps events and hands them to the reporters.
 struct Show {
     began: Instant,
-    run: String,
+    run: RunId,
     reporters: Reporters,
 }
 
 impl Show {
     fn new(app: &App) -> Self {
         let now = Timestamp::now();
-        Self {
-            began: Instant::now(),
-            run: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
-            reporters: app.settings.reporters(&app.around, now),
-        }
+        Self { began: Instant::now(), run: run_id(now), reporters: app.settings.reporters(&app.around, now) }
     }
+}
+
+/// A name for a run that begins now. Two may begin in the same second, so it has a random part.
+fn run_id(now: Timestamp) -> RunId {
+    let random = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or_default();
+    let stamp = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+    // A clock that is thousands of years off makes a stamp of another form.
+    let fallback = || RunId::new("19700101T000000Z", random);
+    RunId::new(&stamp, random).or_else(fallback).expect("a stamp of this form makes a run's name")
 }
 
 impl Audience for Show {

@@ -12,8 +12,8 @@ use super::{Deed, World};
 use crate::artifact::Archive;
 use crate::balancer::{BalancerError, Balancers};
 use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, StepResult,
-    Until, View,
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, RunId, Size,
+    StepResult, Until, View,
 };
 use crate::plan::Action;
 use crate::remote::{Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
@@ -43,6 +43,8 @@ pub struct Fleet<T: Transport> {
     cargo: Cargo,
     /// The hosts that this run has taken out of the balancers, and whether they are out by its hand now.
     taken_out: Mutex<BTreeMap<HostName, bool>>,
+    /// The run whose steps the hosts note in their journals.
+    run: Option<RunId>,
     /// The hosts that gave no answer when they were last asked, however often.
     lost: Mutex<BTreeSet<HostName>>,
 }
@@ -70,6 +72,7 @@ impl<T: Transport> Fleet<T> {
             balancers,
             cargo: Cargo::default(),
             taken_out: Mutex::default(),
+            run: None,
             lost: Mutex::default(),
         }
     }
@@ -79,10 +82,30 @@ impl<T: Transport> Fleet<T> {
         self.cargo = Cargo::of(archive);
     }
 
+    /// From here on, the hosts note in their journals what is done in `run`.
+    pub fn record(&mut self, run: RunId) {
+        self.run = Some(run);
+    }
+
     /// The sources of the fleet's scripts.
     #[must_use]
     pub fn site(&self) -> Site<'_> {
         Site { inventory: &self.inventory, recipe: &self.recipe }
+    }
+
+    /// The run that is noted in journals, if there is one.
+    pub(super) fn run_id(&self) -> Option<&RunId> {
+        self.run.as_ref()
+    }
+
+    /// The open session to `host`.
+    pub(super) fn session(&self, host: &HostName) -> Option<&T::Session> {
+        self.sessions.get(host).map(|session| &**session)
+    }
+
+    /// The balancers in front of the hosts.
+    pub(super) fn balancers(&self) -> &Balancers<T::Session> {
+        &self.balancers
     }
 
     /// Why a host could not be reached.
@@ -218,7 +241,10 @@ impl<T: Transport> Fleet<T> {
                 Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
             },
             _ => match self.site().script(host, action) {
-                Some(script) => judge(self.settled(host, action, || session.run(&script, limit, progress)).await),
+                Some(script) => {
+                    let script = self.recorded(host, script, action);
+                    judge(self.settled(host, action, || session.run(&script, limit, progress)).await)
+                }
                 None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
             },
         }

@@ -4,6 +4,8 @@
 
 mod cargo;
 mod fleet;
+mod hand;
+mod history;
 mod signals;
 mod survey;
 mod world;

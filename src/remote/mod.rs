@@ -5,6 +5,7 @@
 
 mod answer;
 mod facts;
+mod journal;
 mod render;
 mod route;
 
@@ -16,6 +17,7 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
+pub use journal::{Note, Stamp, read_history};
 pub use route::{RouteCheck, read_check, read_routed};
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.

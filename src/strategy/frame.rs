@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Limits, PlanError, PlanInput, steps};
-use crate::model::{Host, Moment, ReleaseId, Source, Task};
+use crate::model::{Host, Moment, ReleaseId, Source, Task, Verb};
 use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
 
 /// How many hosts fetch, unpack or tidy at once. The way to the hosts has its own limits; this one is for what
@@ -32,6 +32,8 @@ pub(super) fn plan(
         waves.extend(tasks(input, picked, Moment::Failed));
     }
     Ok(Plan {
+        verb: input.options.verb,
+        skipped: input.options.skipped.clone(),
         environment: input.inventory.environment.clone(),
         recipe: input.recipe.name.clone(),
         strategy: input.options.strategy,
@@ -47,7 +49,7 @@ pub(super) fn plan(
 fn stage(input: &PlanInput<'_>, picked: &[&Host]) -> Result<Option<Wave>, PlanError> {
     let has_it = |host: &&&Host| input.facts(&host.name).releases.iter().any(|one| one.id == input.release.id);
     let (there, missing): (Vec<&Host>, Vec<&Host>) = picked.iter().partition(has_it);
-    if !there.is_empty() && !missing.is_empty() {
+    if !there.is_empty() && !missing.iter().all(|host| can_get(input, host)) {
         // Some hosts know the id, so it is an old release: the source may long be another one.
         let hosts = missing.iter().map(|host| host.name.to_string()).collect();
         return Err(PlanError::NotThere { release: input.release.id.clone(), hosts });
@@ -60,6 +62,17 @@ fn stage(input: &PlanInput<'_>, picked: &[&Host]) -> Result<Option<Wave>, PlanEr
     };
     let lanes: Vec<Lane> = missing.iter().map(lane).collect();
     Ok((!lanes.is_empty()).then(|| wave("stage", Phase::Prepare, lanes)))
+}
+
+/// Whether `host` can make a release that others have: its content is known by its sum, so what is made is the same.
+fn can_get(input: &PlanInput<'_>, host: &Host) -> bool {
+    // A rollback needs nothing but the hosts.
+    input.options.verb == Verb::Deploy
+        && match &input.recipe.release.source {
+            Source::Git { .. } => input.release.fingerprint.is_commit(),
+            Source::Url { sha256, .. } => *sha256 == input.release.fingerprint,
+            Source::Directory(_) | Source::Archive(_) => input.facts(&host.name).archive_cached,
+        }
 }
 
 /// Reads back and tidies on every host that the deploy is about.

@@ -5,6 +5,7 @@ mod hotswap;
 mod limits;
 mod rolling;
 mod steps;
+mod target;
 
 use std::sync::LazyLock;
 
@@ -15,6 +16,7 @@ use crate::model::{
 use crate::plan::{Plan, Wave, lint};
 
 use limits::Limits;
+pub use target::{NoTarget, leaving, target};
 
 /// All that a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +145,7 @@ pub fn picked<'a>(inventory: &'a Inventory, recipe: &Recipe, options: &Options) 
     let wanted = |host: &&Host| {
         options.only.as_ref().is_none_or(|only| only.picks(host))
             && !options.except.as_ref().is_some_and(|except| except.picks(host))
+            && !options.skipped.contains(&host.name)
     };
     let role = &recipe.app.role;
     let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| host.roles.contains(role)).filter(wanted).collect();

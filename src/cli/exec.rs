@@ -1,0 +1,71 @@
+//! `shipit exec`: a command on many hosts.
+
+use super::app::{App, Project, print};
+use super::args::Exec;
+use super::exit::Exit;
+use super::open::Open;
+use super::say;
+use crate::model::{Host, HostName, Tone, clean};
+use crate::transport::{ExecError, Output, word};
+
+/// Runs the command.
+pub async fn run(app: &App, args: &Exec) -> Exit {
+    let environment = match app.environment(&args.environment) {
+        Ok(environment) => environment,
+        Err(exit) => return exit,
+    };
+    let open = match Open::connect(app, &environment, |project| picked(app, args, project)).await {
+        Ok(open) => open,
+        Err(exit) => return exit,
+    };
+    let command = match &args.command[..] {
+        [line] => line.clone(),
+        words => words.iter().map(|one| word(one)).collect::<Vec<_>>().join(" "),
+    };
+    let exit = match picked(app, args, &open.project) {
+        Ok(hosts) => {
+            let done = open.fleet.execute(&hosts, &command, args.timeout).await;
+            let unreachable = |host: &HostName| open.fleet.unreachable(host).map(ToString::to_string);
+            let all_well = done
+                .into_iter()
+                .fold(true, |well, (host, answer)| told(app, &host, answer, unreachable(&host)) && well);
+            if all_well { Exit::Done } else { Exit::Command }
+        }
+        Err(exit) => exit,
+    };
+    open.close().await;
+    exit
+}
+
+fn picked<'a>(app: &App, args: &Exec, project: &'a Project) -> Result<Vec<&'a Host>, Exit> {
+    let hosts = &project.inventory.hosts;
+    for selector in [&args.only, &args.except].into_iter().flatten() {
+        if let Err(error) = selector.check(hosts) {
+            return Err(app.refuse(Exit::Config, &error.to_string(), Some("`shipit hosts ENV` lists the hosts")));
+        }
+    }
+    let wanted = |host: &&Host| {
+        args.only.as_ref().is_none_or(|only| only.picks(host))
+            && !args.except.as_ref().is_some_and(|except| except.picks(host))
+    };
+    Ok(hosts.iter().filter(wanted).collect())
+}
+
+/// Prints what a host answered, each line after its name; whether all is well there.
+fn told(app: &App, host: &HostName, answer: Option<Result<Output, ExecError>>, unreachable: Option<String>) -> bool {
+    let output = match answer {
+        Some(Ok(output)) => output,
+        Some(Err(error)) => return complain(app, host, &error.to_string()),
+        None => return complain(app, host, &unreachable.unwrap_or_else(|| "not reachable".to_owned())),
+    };
+    let name = app.paint_stdout().tone(Tone::Bold, host);
+    let lines: String = output.stdout.lines().map(|line| format!("{name} | {}\n", clean(line))).collect();
+    print(&lines);
+    output.stderr.lines().for_each(|line| say::line(&format!("{host} | {}", clean(line))));
+    output.code == 0 || complain(app, host, &format!("ended with code {}", output.code))
+}
+
+fn complain(app: &App, host: &HostName, what: &str) -> bool {
+    say::error(app.paint(), &format!("{host}: {what}"), None);
+    false
+}
