@@ -59,8 +59,8 @@ fn told(app: &App, host: &HostName, answer: Option<Result<Output, ExecError>>, u
         None => return complain(app, host, &unreachable.unwrap_or_else(|| "not reachable".to_owned())),
     };
     let name = app.paint_stdout().tone(Tone::Bold, host);
-    let lines: String = output.stdout.lines().map(|line| format!("{name} | {}\n", clean(line))).collect();
-    print(&lines);
+    let lines: Vec<String> = output.stdout.lines().map(|line| format!("{name} | {}\n", clean(line))).collect();
+    print(&lines.concat());
     output.stderr.lines().for_each(|line| say::line(&format!("{host} | {}", clean(line))));
     output.code == 0 || complain(app, host, &format!("ended with code {}", output.code))
 }

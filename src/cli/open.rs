@@ -29,7 +29,7 @@ impl Open {
         let transport = OpenSsh::start(&project.inventory.ssh)
             .map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), None))?;
         let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
-        Ok(Self { fleet, transport, project })
+        Ok(Self { project, fleet, transport })
     }
 
     /// The hosts of the app.

@@ -93,11 +93,11 @@ pub async fn prepare(app: &App, wish: &Wish, cancelled: impl Future<Output = ()>
         Err(error) => return Err(app.refuse(Exit::Preflight, &error.to_string(), None)),
     };
     let made = async {
-        match from_source {
-            true => artifact::prepare(&project.recipe.release.source, &app.global.directory, Timestamp::now())
-                .await
-                .map(Some),
-            false => Ok(None),
+        if from_source {
+            let source = &project.recipe.release.source;
+            artifact::prepare(source, &app.global.directory, Timestamp::now()).await.map(Some)
+        } else {
+            Ok(None)
         }
     };
     let work = async {

@@ -1,5 +1,6 @@
 //! Where a rollback goes: which release is left, and which one the hosts have to go back to.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Host, HostFacts, HostName, Observation, ReleaseId, Run, Verb};
@@ -34,26 +35,23 @@ pub fn target(observed: &Observation, picked: &[&Host], left: &BTreeSet<ReleaseI
     let bad: BTreeSet<&ReleaseId> = all.iter().flat_map(|(_, facts)| &facts.bad).map(|bad| &bad.id).collect();
     let wanted = |id: &&ReleaseId| !left.contains(*id) && !bad.contains(id);
     let has = |facts: &HostFacts, id: &ReleaseId| facts.releases.iter().any(|release| release.id == *id);
-    // How long ago each was confirmed, in confirmed releases: where it was last, that is. A host that missed one does not
-    // make it older.
+    // How many others were confirmed after each. That of the host where it is the least counts: one that missed a deploy does not
+    // make what it has older.
     let mut ages: BTreeMap<&ReleaseId, usize> = BTreeMap::new();
     for (_, facts) in &all {
         let mut seen = BTreeSet::new();
-        for id in facts.confirmed.iter().rev().filter(wanted).filter(|id| seen.insert(*id)).enumerate() {
-            ages.entry(id.1).and_modify(|age| *age = id.0.min(*age)).or_insert(id.0);
+        let own = facts.confirmed.iter().rev().filter(wanted).filter(|id| seen.insert(*id));
+        for (age, id) in own.enumerate() {
+            ages.entry(id).and_modify(|least| *least = age.min(*least)).or_insert(age);
         }
     }
-    let common = ages.iter().filter(|(id, _)| all.iter().all(|(_, facts)| has(facts, id)));
+    let common = ages.into_iter().filter(|(id, _)| all.iter().all(|(_, facts)| has(facts, id)));
     // Of two that are as young, the newer one.
-    match common.max_by_key(|(id, age)| (usize::MAX - **age, **id)) {
-        Some((id, _)) => Ok((*id).clone()),
-        None => {
-            let own =
-                |facts: &HostFacts| facts.confirmed.iter().rev().filter(wanted).find(|id| has(facts, id)).cloned();
-            let each = all.iter().filter_map(|(host, facts)| Some(((*host).clone(), own(facts)?))).collect();
-            Err(NoTarget { each })
-        }
+    if let Some((id, _)) = common.min_by_key(|(id, age)| (*age, Reverse(*id))) {
+        return Ok(id.clone());
     }
+    let own = |facts: &HostFacts| facts.confirmed.iter().rev().filter(wanted).find(|id| has(facts, id)).cloned();
+    Err(NoTarget { each: all.iter().filter_map(|(host, facts)| Some(((*host).clone(), own(facts)?))).collect() })
 }
 
 /// What runs on a host, or is about to.
