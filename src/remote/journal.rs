@@ -32,7 +32,7 @@ impl Site<'_> {
     #[must_use]
     pub fn recorded(&self, host: &Host, script: Script, action: &Action, stamp: Stamp<'_>) -> Script {
         self.stamped(host, script.between("begin_step\n(\n", "\n)\nleave_step $?\n"), stamp)
-            .with("JOURNAL_STEP", action.label())
+            .with("JOURNAL_STEP", action.to_string())
             .with("JOURNAL_RELEASE", action.release().map(ReleaseId::as_str).unwrap_or_default())
     }
 

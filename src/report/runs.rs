@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::engine::End;
-use crate::model::{HostName, Paint, Record, ReleaseId, Run, Table, Tone, clean, ranges};
+use crate::model::{HostName, Paint, Record, ReleaseId, Run, Table, Tone, Verb, clean, ranges};
 
 /// Runs, as they are given: the newest first.
 #[must_use]
@@ -37,14 +37,14 @@ pub fn log(run: &Run, paint: Paint) -> String {
     let (tone, end) = outcome(run);
     let by = run.strategy.as_deref().map(|strategy| format!(" by {}", clean(strategy))).unwrap_or_default();
     let mut lines = vec![
-        format!("{}: {} of {release}{by}, {}", paint.bold(&run.id), verb(run), paint.tone(tone, end)),
+        format!("{}: {} {release}{by}, {}", paint.bold(&run.id), deed(run), paint.tone(tone, end)),
         paint.dim(format!("  {}, by {}", clean(&run.time), word(run.who.as_deref()))),
     ];
     lines.extend(run.options.iter().map(|options| paint.dim(format!("  with {}", clean(options)))));
     lines.push(String::new());
     let mut table = Table::default();
     for line in LogLine::of(run) {
-        let what = if line.what == "began" { began(run, line.host) } else { clean(&line.what) };
+        let what = if line.what == "began" { began(run, line.host) } else { clean(line.what) };
         let took = line.took.map(|took| format!("{}s", clean(took))).unwrap_or_default();
         let result = line.result.map(clean).unwrap_or_default();
         let tone = if result == "failed" { Tone::Bad } else { Tone::Plain };
@@ -66,7 +66,7 @@ pub fn log(run: &Run, paint: Paint) -> String {
 pub struct LogLine<'a> {
     time: &'a str,
     host: &'a HostName,
-    what: String,
+    what: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,14 +85,10 @@ impl<'a> LogLine<'a> {
     }
 
     fn line(host: &'a HostName, record: &'a Record) -> Self {
-        let step = record.field("do").map(|step| match record.field("release") {
-            Some(release) if step.starts_with("restart") => format!("{step} on {release}"),
-            _ => step.to_owned(),
-        });
         Self {
             time: &record.time,
             host,
-            what: step.unwrap_or_else(|| record.kind.clone()),
+            what: record.field("do").unwrap_or(&record.kind),
             release: record.field("release"),
             result: record.field("result").or_else(|| record.field("outcome")),
             took: record.field("took"),
@@ -111,6 +107,11 @@ fn began(run: &Run, host: &HostName) -> String {
 fn verb(run: &Run) -> String {
     let resumed = if run.resumes.is_some() { " (resumed)" } else { "" };
     format!("{}{resumed}", run.verb)
+}
+
+/// The same before the name of a release.
+fn deed(run: &Run) -> String {
+    format!("{} {}", verb(run), if run.verb == Verb::Rollback { "to" } else { "of" })
 }
 
 /// How a run ended, in the words of its exit code.
@@ -133,7 +134,7 @@ fn word(text: Option<&str>) -> String {
 #[must_use]
 pub fn unfinished(run: &Run, running: &BTreeMap<HostName, Option<ReleaseId>>, paint: Paint) -> String {
     let release = word(run.release.as_ref().map(|release| release.id.as_str()));
-    let what = format!("{} of {release} was not finished", verb(run));
+    let what = format!("{} {release} was not finished", deed(run));
     let mut lines = vec![
         format!("{}: {what}", paint.tone(Tone::Wait, &run.id)),
         paint.dim(format!("  {}, by {}", clean(&run.time), word(run.who.as_deref()))),
@@ -142,8 +143,9 @@ pub fn unfinished(run: &Run, running: &BTreeMap<HostName, Option<ReleaseId>>, pa
     let mut table = Table::default();
     for host in run.hosts.keys() {
         let last = run.records.iter().rfind(|(on, _)| on == host).map(|(host, record)| LogLine::line(host, record));
-        let last =
-            last.map(|line| format!("last: {} {}", clean(&line.what), line.result.map(clean).unwrap_or_default()));
+        let last = last.map(|line| {
+            format!("last: {} {}", clean(line.what), line.result.map(clean).unwrap_or_default()).trim_end().to_owned()
+        });
         let runs = match running.get(host) {
             Some(Some(release)) => release.to_string(),
             Some(None) => "release unknown".to_owned(),

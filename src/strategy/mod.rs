@@ -104,7 +104,8 @@ impl PlanError {
             Self::Recipe { .. } => "mend the recipe, or choose `--strategy rolling`".to_owned(),
             Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
             Self::NotThere { .. } => {
-                "`shipit releases ENV` lists which host has which; deploy from the source instead".to_owned()
+                "`shipit releases ENV` lists which host has which; pick those with `--only`, or deploy from the source"
+                    .to_owned()
             }
         }
     }

@@ -6,6 +6,7 @@ mod app;
 mod confirm;
 mod health;
 mod hostile;
+mod journal;
 mod observe;
 mod rig;
 mod stage;

@@ -14,10 +14,10 @@ note_confirmed() {
         printf '%s\n' "$RELEASE" >>"$ROOT/.shipit/confirmed"
 }
 
-# Whoever has it run well in spite of the mark has taken it back.
+# Whoever has it run well in spite of the mark has taken it back, for all that is made of the same.
 unmark() {
-    grep -q "^$RELEASE " "$ROOT/.shipit/bad" 2>/dev/null || return 0
-    grep -v "^$RELEASE " "$ROOT/.shipit/bad" >"$ROOT/.shipit/bad.new"
+    grep -q -e "^$RELEASE " -e " $DIGEST " "$ROOT/.shipit/bad" 2>/dev/null || return 0
+    grep -v -e "^$RELEASE " -e " $DIGEST " "$ROOT/.shipit/bad" >"$ROOT/.shipit/bad.new"
     mv -f "$ROOT/.shipit/bad.new" "$ROOT/.shipit/bad"
 }
 

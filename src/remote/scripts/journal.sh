@@ -38,7 +38,7 @@ begin_step() {
 end_step() {
     read -r journal_now _ </proc/uptime
     took=$((${journal_now%.*}${journal_now#*.} - ${JOURNAL_BEGAN%.*}${JOURNAL_BEGAN#*.}))
-    record step "do=$JOURNAL_STEP" "release=$JOURNAL_RELEASE" "result=$1" "took=$((took / 100)).$((took % 100 / 10))" ${2:+"why=$2"}
+    record step "do=$JOURNAL_STEP" ${JOURNAL_RELEASE:+"release=$JOURNAL_RELEASE"} "result=$1" "took=$((took / 100)).$((took % 100 / 10))" ${2:+"why=$2"}
 }
 
 # leave_step CODE: records the end of a step whose script ended with CODE, and ends so. With 1 it has said why, and fail has noted it.
