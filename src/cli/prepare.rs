@@ -204,11 +204,11 @@ async fn find_out(
     }
     app.notes(&observed);
     say_broken(app, past.broken.iter().map(|(host, count)| (host, *count)));
-    let Meant { release, left } = released(app, wish, &observed, &picked, past.runs.first(), made.as_ref())?;
+    let Meant { release, left } = released(app, wish, recipe, &observed, &picked, past.runs.first(), made.as_ref())?;
     fleet.carry(made.and_then(|artifact| artifact.archive));
     let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options: &options };
     let plan = strategy::plan(&input).map_err(|error| refuse(app, &error))?;
-    let settles = past.runs.first().is_some_and(|run| run.outcome.is_none());
+    let settles = wish.resumes.is_some() || past.runs.first().is_some_and(|run| run.outcome.is_none());
     Ok(Found { observed, plan, left, settles })
 }
 

@@ -6,7 +6,7 @@ use super::app::{App, Project};
 use super::exit::Exit;
 use super::prepare::Wish;
 use crate::artifact::Artifact;
-use crate::model::{BadRelease, Host, Observation, Release, ReleaseId, Run, Source, Verb, ranges};
+use crate::model::{BadRelease, Host, Observation, Recipe, Release, ReleaseId, Run, Source, Verb, ranges};
 use crate::strategy::{self, NoTarget};
 
 /// What is to be put into service.
@@ -73,6 +73,7 @@ pub fn with_reference(app: &App, mut project: Project, what: &What) -> Result<Pr
 pub fn released(
     app: &App,
     wish: &Wish,
+    recipe: &Recipe,
     observed: &Observation,
     picked: &[&Host],
     last: Option<&Run>,
@@ -86,7 +87,7 @@ pub fn released(
     let release = match (&wish.what, made) {
         (_, Some(artifact)) => artifact.release.clone(),
         (What::There(id) | What::Back(Some(id)), _) => known(id)?,
-        (What::Again(release, _), _) => release.clone(),
+        (What::Again(release, _), _) => again(app, wish, recipe, observed, picked, release)?,
         (What::Back(None) | What::Source(_), None) => known(&before(app, wish, observed, picked, last, &left)?)?,
     };
     if !wish.force {
@@ -97,6 +98,30 @@ pub fn released(
         Verb::Deploy => Vec::new(),
     };
     Ok(Meant { release, left })
+}
+
+/// The release of a run that was cut off, if each host has it or can get it without the machine that the run came from.
+fn again(
+    app: &App,
+    wish: &Wish,
+    recipe: &Recipe,
+    observed: &Observation,
+    picked: &[&Host],
+    release: &Release,
+) -> Result<Release, Exit> {
+    let lacks = |host: &&&Host| {
+        observed.hosts.get(&host.name).is_some_and(|facts| {
+            facts.releases.iter().all(|one| one.id != release.id)
+                && !strategy::can_get(&recipe.release.source, facts, release)
+        })
+    };
+    let lacking: Vec<_> = picked.iter().filter(lacks).map(|host| &host.name).collect();
+    if lacking.is_empty() {
+        return Ok(release.clone());
+    }
+    let what = format!("{} did not get release {} yet, and it can't be made there", ranges(lacking), release.id);
+    let help = format!("ship it anew: `shipit deploy {}`", wish.environment.environment);
+    Err(app.refuse(Exit::Preflight, &format!("{what}; nothing was changed"), Some(&help)))
 }
 
 /// The release before. A rollback that did not end well is gone on with.

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::plan::{Plan, Wave, lint};
 
+pub use frame::can_get;
 use limits::Limits;
 pub use target::{NoTarget, leaving, target};
 

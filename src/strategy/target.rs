@@ -14,14 +14,17 @@ pub struct NoTarget {
 
 /// The release that a rollback of `picked` goes away from; `last` is the newest run on them.
 ///
-/// That of a run that did not end well, whatever runs by now: going back undoes that run. Else what runs and was never confirmed;
-/// else the newest that runs.
+/// That of a run that did not end well, whatever runs by now: going back undoes that run. If it was a rollback, what that went
+/// away from. Else what runs and was never confirmed; else the newest that runs.
 #[must_use]
 pub fn leaving(observed: &Observation, picked: &[&Host], last: Option<&Run>) -> BTreeSet<ReleaseId> {
-    if let Some(release) =
-        last.filter(|run| !run.is_done() && run.verb == Verb::Deploy).and_then(|run| run.release.as_ref())
+    if let Some((run, release)) =
+        last.filter(|run| !run.is_done()).and_then(|run| Some((run, &run.release.as_ref()?.id)))
     {
-        return [release.id.clone()].into();
+        return match run.verb {
+            Verb::Deploy => [release.clone()].into(),
+            Verb::Rollback => run.hosts.values().flatten().filter(|id| *id != release).cloned().collect(),
+        };
     }
     let running: BTreeSet<&ReleaseId> = facts(observed, picked).flat_map(|(_, facts)| live(facts)).collect();
     let confirmed = |id: &ReleaseId| facts(observed, picked).any(|(_, facts)| facts.confirmed.contains(id));
