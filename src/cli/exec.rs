@@ -1,11 +1,12 @@
 //! `shipit exec`: a command on many hosts.
 
-use super::app::{App, Project, print};
+use super::app::{App, print};
 use super::args::Exec;
 use super::exit::Exit;
+use super::hosts::picked;
 use super::open::Open;
 use super::say;
-use crate::model::{Host, HostName, Tone, clean};
+use crate::model::{HostName, Tone, clean};
 use crate::transport::{ExecError, Output, word};
 
 /// Runs the command.
@@ -14,7 +15,11 @@ pub async fn run(app: &App, args: &Exec) -> Exit {
         Ok(environment) => environment,
         Err(exit) => return exit,
     };
-    let open = match Open::connect(app, &environment, |project| picked(app, args, project)).await {
+    let open = match Open::connect(app, &environment, |project| {
+        picked(app, project, args.only.as_ref(), args.except.as_ref())
+    })
+    .await
+    {
         Ok(open) => open,
         Err(exit) => return exit,
     };
@@ -22,7 +27,7 @@ pub async fn run(app: &App, args: &Exec) -> Exit {
         [line] => line.clone(),
         words => words.iter().map(|one| word(one)).collect::<Vec<_>>().join(" "),
     };
-    let exit = match picked(app, args, &open.project) {
+    let exit = match picked(app, &open.project, args.only.as_ref(), args.except.as_ref()) {
         Ok(hosts) => {
             let done = open.fleet.execute(&hosts, &command, args.timeout).await;
             let unreachable = |host: &HostName| open.fleet.unreachable(host).map(ToString::to_string);
@@ -35,20 +40,6 @@ pub async fn run(app: &App, args: &Exec) -> Exit {
     };
     open.close().await;
     exit
-}
-
-fn picked<'a>(app: &App, args: &Exec, project: &'a Project) -> Result<Vec<&'a Host>, Exit> {
-    let hosts = &project.inventory.hosts;
-    for selector in [&args.only, &args.except].into_iter().flatten() {
-        if let Err(error) = selector.check(hosts) {
-            return Err(app.refuse(Exit::Config, &error.to_string(), Some("`shipit hosts ENV` lists the hosts")));
-        }
-    }
-    let wanted = |host: &&Host| {
-        args.only.as_ref().is_none_or(|only| only.picks(host))
-            && !args.except.as_ref().is_some_and(|except| except.picks(host))
-    };
-    Ok(hosts.iter().filter(wanted).collect())
 }
 
 /// Prints what a host answered, each line after its name; whether all is well there.
