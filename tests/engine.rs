@@ -37,6 +37,8 @@ fn plan_that(
     };
     let fingerprint = "1a2b3c4d".repeat(8).parse().unwrap();
     Arc::new(Plan {
+        verb: shipit::model::Verb::Deploy,
+        skipped: vec![],
         environment: "test".parse().unwrap(),
         recipe: "test".parse().unwrap(),
         strategy: shipit::model::StrategyName::Rolling,

@@ -1,7 +1,8 @@
 //! Plans as files: each folder of `tests/plans` holds an inventory, a recipe, what was observed and the options, and the
 //! plan that must come of it, as `shipit plan -v` shows it. `UPDATE=1 cargo test --test plans` writes the plans anew.
 //!
-//! A file that a case lacks is taken from `_base`. `options` holds the flags of `shipit plan`, one a line.
+//! A file that a case lacks is taken from `_base`. `options` holds the flags of `shipit plan`, one a line, and `--verb` and `--skip`, which
+//! the command line has in other forms.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use shipit::config::Demands;
-use shipit::model::{Colour, Letters, Observation, Options, Paint, Release};
+use shipit::model::{Colour, Letters, Observation, Options, Paint, Release, Verb};
 use shipit::plan::{Detail, show};
 use shipit::strategy::{PlanInput, plan};
 
@@ -57,17 +58,21 @@ fn render(case: &Path) -> String {
     let observed: Observation = serde_json::from_str(&file(case, "observed.json")).unwrap();
     let release: Release = serde_json::from_str(&file(case, "release.json")).unwrap();
     let mut options = Options {
+        verb: Verb::Deploy,
         strategy: inventory.strategy,
         limits: inventory.limits,
         max_in_flight: None,
         only: None,
         except: None,
+        skipped: vec![],
         canary: 0,
         bake: Duration::ZERO,
     };
     for line in file(case, "options").lines() {
         let (flag, value) = line.split_once(' ').unwrap_or_else(|| panic!("`{line}` has no value"));
         match flag {
+            "--verb" => options.verb = if value == "rollback" { Verb::Rollback } else { Verb::Deploy },
+            "--skip" => options.skipped = value.split(',').map(|host| host.parse().unwrap()).collect(),
             "--only" => options.only = Some(value.parse().unwrap()),
             "--except" => options.except = Some(value.parse().unwrap()),
             "--canary" => options.canary = value.parse().unwrap(),

@@ -75,11 +75,13 @@ impl Fleet {
         limits.max_in_flight = Amount::Count(max_in_flight);
         limits.min_serving = Amount::Count(HOSTS / 2);
         let options = Options {
+            verb: shipit::model::Verb::Deploy,
             strategy: StrategyName::Rolling,
             limits,
             max_in_flight: None,
             only: None,
             except: None,
+            skipped: vec![],
             canary: 0,
             bake: std::time::Duration::ZERO,
         };

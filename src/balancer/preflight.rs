@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BalancerFacts, BalancerKey, Host, HostName, Inventory, Observation, Problem, Reach, ServerFacts, ServerName,
-    ServerState,
+    BalancerFacts, Host, HostName, Inventory, Observation, Problem, Reach, ServerFacts, ServerName, ServerState,
 };
 
 use super::error::missing_server;
-use super::set::scope;
 
 /// What stands in the way of deploying to the `picked` hosts, as far as the balancers tell.
 ///
@@ -64,8 +62,8 @@ fn alone<'a>(
     let place = format!("`{}/{server}` on `{}`", facts.key.backend, facts.key.host);
     let drained = (state.state != ServerState::Ready).then(|| {
         let what = format!("{place} is in {}: by hand, or a deploy was cut off there", state.state);
-        let by_hand = put_back(inventory, &facts.key, server);
-        Problem::new(what, format!("leave it out with `--except {}`, or put it back: {by_hand}", host.name))
+        let back = format!("`shipit enable {} {}`", host.name, inventory.environment);
+        Problem::new(what, format!("leave it out with `--except {}`, or put it back with {back}", host.name))
     });
     let weightless = (state.state == ServerState::Ready && !state.up && state.status.starts_with("UP")).then(|| {
         let what = format!("{place} takes no traffic although haproxy says `{}`", state.status);
@@ -83,20 +81,6 @@ fn alone<'a>(
         )
     });
     [drained, weightless, elsewhere, unchecked].into_iter().flatten()
-}
-
-/// How a person puts a server back. haproxy takes it over at its next check; what it does not check, it takes at once.
-fn put_back(inventory: &Inventory, key: &BalancerKey, server: &ServerName) -> String {
-    let order = format!("set server {}/{server} state ready", key.backend);
-    let host = inventory.host(&key.host);
-    let spec = |host: &Host| {
-        let mut specs = inventory.balancers.iter().filter(|spec| host.roles.contains(&spec.role));
-        specs.find(|spec| spec.backend == key.backend).map(|spec| spec.socket.plain(&scope(inventory, host)))
-    };
-    match host.and_then(spec) {
-        Some(socket) => format!("on `{}`, `echo '{order}' | sudo socat - UNIX-CONNECT:{socket}`", key.host),
-        None => format!("`{order}` on the runtime socket on `{}`", key.host),
-    }
 }
 
 /// What balancers say differently about one server.

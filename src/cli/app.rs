@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::args::{Environment, Global};
+use super::args::{AnyEnvironment, Environment, Global};
 use super::exit::Exit;
 use super::say;
 use crate::config::{self, Demands};
@@ -38,6 +38,26 @@ impl App {
         };
         let settings = Settings { output: global.output, verbosity, colour: global.color };
         Self { global, settings, around: Surroundings::from_environment() }
+    }
+
+    /// The environment that is meant: the one that is named, or the only one there is.
+    pub fn environment(&self, any: &AnyEnvironment) -> Result<Environment, Exit> {
+        if let Some(environment) = any.environment.clone() {
+            return Ok(Environment { environment });
+        }
+        match &config::environments(&self.global.directory)[..] {
+            [only] => Ok(Environment { environment: only.to_string() }),
+            [] => Err(self.refuse(
+                Exit::Usage,
+                "there is no environment: inventories/ is not there or empty",
+                Some("for a project elsewhere use `-C DIR`"),
+            )),
+            all => {
+                let names = all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let help = "name it on the command line, or set SHIPIT_ENV";
+                Err(self.refuse(Exit::Usage, &format!("there are several environments: {names}"), Some(help)))
+            }
+        }
     }
 
     /// How to paint what goes to standard error.

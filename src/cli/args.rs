@@ -1,13 +1,22 @@
 //! The words of the command line.
 
+mod hand;
+mod history;
+mod how;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::model::{Amount, AmountError, Selector, StrategyName};
+use crate::model::Selector;
 use crate::report::{ColourChoice, Output};
+
+pub use hand::{Drain, Enable, Exec};
+pub use history::{Logs, Resume, Rollback, Runs};
+pub use how::How;
+use how::duration;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -22,13 +31,15 @@ Examples:
   shipit plan production              what would happen? changes nothing
   shipit deploy production            ship it
   shipit status production            what runs where?
+  shipit rollback production          go back to the release before
 
 Exit codes:
    0  done                     20  failed and rolled back, all serving
-   2  usage                    21  stopped, releases mixed, floor kept
-  10  config                   22  needs a person
-  11  preflight                23  cancelled in order
-  12  somebody else deploys    13  not confirmed
+    1  failed on a host (exec)  21  stopped, releases mixed, floor kept
+    2  usage                    22  needs a person
+   10  config                   23  cancelled in order
+   11  preflight                12  somebody else holds the lock
+   13  not confirmed
 
 In CI, `exec shipit ...`, so that a cancelled job reaches it as a signal. Most options can be
 given as SHIPIT_... in the environment too: SHIPIT_ENV, SHIPIT_MAX_IN_FLIGHT.";
@@ -87,6 +98,10 @@ pub enum Verb {
     Deploy(Deploy),
     /// Show what a deploy would do; changes nothing
     Plan(PlanArgs),
+    /// Go back to the release before; needs nothing but the hosts
+    Rollback(Rollback),
+    /// Finish a deploy that was cut off
+    Resume(Resume),
     /// Check the inventory and the recipe, and with --connect the hosts too
     Check(Check),
     /// Show what runs where
@@ -96,8 +111,18 @@ pub enum Verb {
     /// Show, take or break the lock that keeps two deploys apart
     #[command(subcommand)]
     Lock(Lock),
+    /// List the runs that the hosts remember
+    Runs(Runs),
+    /// Show what a run did, on all hosts
+    Logs(Logs),
     /// List hosts, or what a selector picks
     Hosts(Hosts),
+    /// Take a host out of its balancers, by hand
+    Drain(Drain),
+    /// Put a host back into its balancers, by hand
+    Enable(Enable),
+    /// Run a command on hosts
+    Exec(Exec),
     /// Print shell completions or man pages
     #[command(subcommand)]
     Gen(Gen),
@@ -118,26 +143,34 @@ pub enum Lock {
     Status {
         /// Where.
         #[command(flatten)]
-        environment: Environment,
+        environment: AnyEnvironment,
     },
     /// Keep everybody from deploying, until it is broken
     Take {
         /// Where.
         #[command(flatten)]
-        environment: Environment,
+        environment: AnyEnvironment,
         /// Why, for those who are kept from it
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
     /// End a lock that was taken, or a deploy whose shipit hangs: its guards put everything back
     Break {
-        /// Where.
-        #[command(flatten)]
-        environment: Environment,
         /// The run that holds it, as `shipit lock status` names it
         #[arg(value_name = "HOLDER")]
         holder: String,
+        /// Where.
+        #[command(flatten)]
+        environment: AnyEnvironment,
     },
+}
+
+/// The environment, or the only one there is.
+#[derive(Debug, Clone, Args)]
+pub struct AnyEnvironment {
+    /// The environment [default: the only one in inventories/]
+    #[arg(value_name = "ENV", env = "SHIPIT_ENV", hide_env = true)]
+    pub environment: Option<String>,
 }
 
 /// Flags of `deploy`.
@@ -149,6 +182,7 @@ Examples:
   shipit deploy production --release 20261120-224512-1a2b3c4d      a release that is on the hosts
   shipit deploy production --only 'web1,zone=b' --max-in-flight 2
   shipit deploy production --canary 1 --bake 5m       one host first, watched for five minutes
+  shipit deploy production --max-failures 1 --skip-unreachable     though a host is down
 
 The first Ctrl-C or SIGTERM lets open hosts finish and opens no other; the second puts the open
 ones back as they were; the third ends shipit at once, whatever state that leaves.")]
@@ -187,37 +221,12 @@ pub struct Choice {
     /// A release that is on the hosts, or a branch, tag or commit of the recipe's git repository
     #[arg(long, value_name = "RELEASE", env = "SHIPIT_RELEASE", hide_env = true)]
     pub release: Option<String>,
-    /// How the release goes over the fleet [possible: rolling, hotswap] [default: the inventory's]
-    #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
-    pub strategy: Option<StrategyName>,
-    /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"
-    #[arg(long, value_name = "SEL", env = "SHIPIT_ONLY", hide_env = true)]
-    pub only: Option<Selector>,
-    /// Not these hosts; wins over --only
-    #[arg(long, value_name = "SEL", env = "SHIPIT_EXCEPT", hide_env = true)]
-    pub except: Option<Selector>,
-    /// So many hosts go first, before the rest
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        hide_default_value = true,
-        env = "SHIPIT_CANARY",
-        hide_env = true
-    )]
-    pub canary: usize,
-    /// Watch the canaries so long before the rest goes, and put them back if they fail
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "canary", env = "SHIPIT_BAKE", hide_env = true)]
-    pub bake: Option<Duration>,
-    /// Most hosts out of service at once [default: the inventory's]
-    #[arg(long, value_name = "N|P%", value_parser = in_flight, env = "SHIPIT_MAX_IN_FLIGHT", hide_env = true)]
-    pub max_in_flight: Option<Amount>,
-    /// Fewest hosts in service at any time [default: the inventory's]
-    #[arg(long, value_name = "N|P%", env = "SHIPIT_MIN_SERVING", hide_env = true)]
-    pub min_serving: Option<Amount>,
-    /// Failed hosts that do not stop the deploy [default: the inventory's]
-    #[arg(long, value_name = "N|P%", env = "SHIPIT_MAX_FAILURES", hide_env = true)]
-    pub max_failures: Option<Amount>,
+    /// Ship it although it, or one of the same content, was rolled back from
+    #[arg(long)]
+    pub force: bool,
+    /// How.
+    #[command(flatten)]
+    pub how: How,
 }
 
 impl Cli {
@@ -233,14 +242,6 @@ impl Cli {
         };
         let command = Self::command().mut_args(set).mut_subcommands(|verb| verb.mut_args(set));
         Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
-    }
-}
-
-impl Choice {
-    /// Whether the inventory's strategy and limits hold otherwise than they stand there together.
-    pub fn overrides_limits(&self) -> bool {
-        let limits = [self.max_in_flight, self.min_serving, self.max_failures];
-        self.strategy.is_some() || limits.iter().any(Option::is_some)
     }
 }
 
@@ -283,16 +284,4 @@ pub enum Gen {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
-}
-
-fn in_flight(text: &str) -> Result<Amount, String> {
-    match text.parse().map_err(|error: AmountError| error.to_string())? {
-        Amount::Count(0) | Amount::Percent(0) => Err("with no host in flight, nothing is ever deployed".to_owned()),
-        amount => Ok(amount),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| "write it as 30s, 5m or 1h30m".to_owned())?;
-    Duration::try_from(span).map_err(|_| "a duration can't be negative".to_owned())
 }

@@ -10,13 +10,14 @@ use tokio::sync::mpsc::Receiver;
 use super::app::App;
 use super::args::Deploy;
 use super::confirm::confirmed;
+use super::diary::Diary;
 use super::exit::Exit;
 use super::holder::{run_id, watchword};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, Wish, prepare};
 use super::say;
 use crate::driver::{self, Audience, Fleet, cancels};
 use crate::engine::{Aftermath, Cancel, Event, LaneEnd, Outcome, Scheduler, Stamped};
-use crate::model::{Host, HostName, Reach};
+use crate::model::{Host, HostName, Reach, RunId};
 use crate::plan::{Phase, Plan};
 use crate::remote::Purpose;
 use crate::report::{Reporter, Reporters};
@@ -24,8 +25,13 @@ use crate::transport::OpenSsh;
 
 /// Deploys.
 pub async fn run(app: &App, args: &Deploy) -> Exit {
+    carry_out(app, &Wish::of(&args.choice), args.yes).await
+}
+
+/// Does what `wish` says, from the files to the exit code.
+pub async fn carry_out(app: &App, wish: &Wish, yes: bool) -> Exit {
     // Before the first host is touched: a signal that finds no handler would leave its work half done.
-    let status = format!("`shipit status {}` shows what runs where", args.choice.environment.environment);
+    let status = format!("`shipit status {}` shows what runs where", wish.environment.environment);
     let paint = app.paint();
     let last_words =
         move || say::error(paint, "ended at once, with whatever was under way left as it is", Some(&status));
@@ -36,30 +42,35 @@ pub async fn run(app: &App, args: &Deploy) -> Exit {
     let cancelled = async { _ = cancels.recv().await };
     let now = Timestamp::now();
     let run = run_id(now);
-    let watchword = watchword(&run, &format!("deploy {}", args.choice.environment.environment), now);
-    let prepared = match prepare(app, &args.choice, Some(&watchword), cancelled).await {
+    let watchword = watchword(&run, &wish.does(), now);
+    let mut prepared = match prepare(app, wish, Some(&watchword), cancelled).await {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let Prepared { project, fleet, transport, observed, picked, plan } = prepared;
-    let exit = if plan.waves.is_empty() {
-        app.note(&format!("every host runs {} and serves; nothing to do", plan.release.id));
+    let nothing_to_do = prepared.plan.waves.is_empty();
+    let exit = if nothing_to_do && !prepared.settles {
+        app.note(&format!("every host runs {} and serves; nothing to do", prepared.plan.release.id));
         Exit::Done
-    } else if project.inventory.protected && !args.yes && !asked(&plan, &mut cancels).await {
+    } else if prepared.project.inventory.protected && !yes && !asked(&prepared.plan, &mut cancels).await {
         app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
     } else {
-        let served = observed.view(&project.inventory, &project.recipe).serving;
         let mut show = Show::new(app, run, now);
+        prepared.fleet.record(show.run.clone());
+        let diary = Diary::new(wish, &prepared);
+        diary.begin(app, &prepared).await;
+        let Prepared { project, fleet, transport, observed, picked, plan, .. } = prepared;
+        let served = observed.view(&project.inventory, &project.recipe).serving;
         let fleet = Arc::new(fleet);
         let outcome = ship(&plan, &fleet, &picked, served, &mut show, &mut cancels).await;
+        diary.end(app, &project, &fleet, &outcome).await;
         if let Ok(fleet) = Arc::try_unwrap(fleet) {
             fleet.close().await;
         }
         transport.close().await;
         return Exit::Run(outcome.end);
     };
-    fleet.close().await;
-    transport.close().await;
+    prepared.fleet.close().await;
+    prepared.transport.close().await;
     exit
 }
 
@@ -83,7 +94,7 @@ async fn ship(
     show: &mut Show,
     cancels: &mut Receiver<Cancel>,
 ) -> Outcome {
-    show.hear(Event::Planned { run: show.run.clone(), plan: plan.clone() });
+    show.hear(Event::Planned { run: show.run.to_string(), plan: plan.clone() });
     let scheduler = driver::run(Arc::new(plan.clone()), fleet.clone(), show, cancels).await;
     let after = aftermath(plan, &scheduler, fleet, picked, served).await;
     let outcome = Outcome::judge(plan, &scheduler, picked, &after);
@@ -119,16 +130,15 @@ async fn aftermath(
 /// Stamps events and hands them to the reporters.
 struct Show {
     began: Instant,
-    run: String,
+    run: RunId,
     reporters: Reporters,
 }
 
 impl Show {
-    fn new(app: &App, run: String, now: Timestamp) -> Self {
+    fn new(app: &App, run: RunId, now: Timestamp) -> Self {
         Self { began: Instant::now(), run, reporters: app.settings.reporters(&app.around, now) }
     }
 }
-
 impl Audience for Show {
     fn hear(&mut self, event: Event) {
         self.reporters.on(&Stamped { elapsed: self.began.elapsed().as_secs_f64(), event });

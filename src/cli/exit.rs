@@ -9,6 +9,8 @@ use crate::engine::End;
 pub enum Exit {
     /// 0: done, or nothing to do.
     Done,
+    /// 1: a command of `exec` failed on a host.
+    Command,
     /// 2: the command line makes no sense.
     Usage,
     /// 10: the inventory or the recipe is wrong; nothing was connected.
@@ -29,6 +31,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
+            Self::Command => 1,
             Self::Usage => 2,
             Self::Config => 10,
             Self::Preflight => 11,

@@ -1,10 +1,10 @@
 //! `shipit hosts`: what a selector picks, before you need to know.
 
-use super::app::{App, print};
+use super::app::{App, Project, print};
 use super::args::Hosts;
 use super::exit::Exit;
 use crate::config::Demands;
-use crate::model::Host;
+use crate::model::{Host, Selector};
 use crate::report;
 
 /// Lists the hosts.
@@ -13,16 +13,26 @@ pub fn run(app: &App, args: &Hosts) -> Exit {
         Ok(project) => project,
         Err(exit) => return exit,
     };
+    match picked(app, &project, args.only.as_ref(), args.except.as_ref()) {
+        Ok(picked) => print(&report::hosts(picked, app.paint_stdout())),
+        Err(exit) => exit,
+    }
+}
+
+/// The hosts of the inventory that the selectors pick; all without any.
+pub fn picked<'a>(
+    app: &App,
+    project: &'a Project,
+    only: Option<&Selector>,
+    except: Option<&Selector>,
+) -> Result<Vec<&'a Host>, Exit> {
     let hosts = &project.inventory.hosts;
-    for selector in [&args.only, &args.except].into_iter().flatten() {
+    for selector in [only, except].into_iter().flatten() {
         if let Err(error) = selector.check(hosts) {
-            return app.refuse(Exit::Config, &error.to_string(), Some("without `--only`, all hosts are listed"));
+            return Err(app.refuse(Exit::Config, &error.to_string(), Some("`shipit hosts ENV` lists all hosts")));
         }
     }
-    let picked: Vec<&Host> = hosts
-        .iter()
-        .filter(|host| args.only.as_ref().is_none_or(|only| only.picks(host)))
-        .filter(|host| !args.except.as_ref().is_some_and(|except| except.picks(host)))
-        .collect();
-    print(&report::hosts(picked, app.paint_stdout()))
+    let wanted =
+        |host: &&Host| only.is_none_or(|only| only.picks(host)) && !except.is_some_and(|except| except.picks(host));
+    Ok(hosts.iter().filter(wanted).collect())
 }

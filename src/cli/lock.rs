@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::app::{App, Project, print};
-use super::args::Lock;
+use super::app::{App, print};
+use super::args::{AnyEnvironment, Lock};
 use super::exit::Exit;
 use super::holder::{run_id, watchword};
+use super::open::Open;
 use super::prepare::needed;
 use super::say;
-use crate::config::Demands;
 use crate::driver::{Fleet, LockHeld, Watchword};
 use crate::model::{Failure, Host, HostName, clean, friendly};
 use crate::remote::{LockState, LockVerb, read_lock};
@@ -53,7 +53,7 @@ pub async fn run(app: &App, args: &Lock) -> Exit {
         }
         Lock::Take { environment, reason } => {
             let now = Timestamp::now();
-            let does = format!("lock {}", environment.environment);
+            let does = "lock".to_owned();
             let mut holder = watchword(&run_id(now), &does, now).holder;
             holder.push(format!("reason {}", clean(reason)));
             change(app, environment, &LockVerb::Take(holder)).await
@@ -64,22 +64,20 @@ pub async fn run(app: &App, args: &Lock) -> Exit {
 
 type Answers = Vec<(HostName, Result<Output, Failure>)>;
 
-async fn ask(app: &App, environment: &super::args::Environment, verb: &LockVerb) -> Result<(Project, Answers), Exit> {
-    let project = app.project(environment, Demands::NONE)?;
-    let (inventory, recipe) = (&*project.inventory, &*project.recipe);
-    let apps: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
-    let transport =
-        OpenSsh::start(&inventory.ssh).map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), None))?;
-    let hosts = needed(inventory, recipe, &apps);
-    let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
-    let mut answers = fleet.lock(&apps, verb).await;
+async fn ask(app: &App, environment: &AnyEnvironment, verb: &LockVerb) -> Result<(String, Answers), Exit> {
+    let environment = app.environment(environment)?;
+    let open = Open::connect(app, &environment, |project| {
+        Ok(needed(&project.inventory, &project.recipe, &Open::apps(project)))
+    })
+    .await?;
+    let mut answers = open.fleet.lock(&Open::apps(&open.project), verb).await;
+    let hosts = needed(&open.project.inventory, &open.project.recipe, &Open::apps(&open.project));
     answers.extend(hosts.iter().filter_map(|host| {
-        let error = fleet.unreachable(&host.name)?;
+        let error = open.fleet.unreachable(&host.name)?;
         Some((host.name.clone(), Err(Failure { help: error.help.clone(), ..Failure::new(error.what.clone()) })))
     }));
-    fleet.close().await;
-    transport.close().await;
-    Ok((project, answers))
+    open.close().await;
+    Ok((environment.environment, answers))
 }
 
 /// Prints who holds the lock where. The code says whether a deploy would get it.
@@ -125,9 +123,9 @@ fn state_words(state: &LockState) -> String {
 }
 
 /// Does something with every lock, and tells of those where it could not be done.
-async fn change(app: &App, environment: &super::args::Environment, verb: &LockVerb) -> Exit {
-    let answers = match ask(app, environment, verb).await {
-        Ok((_, answers)) => answers,
+async fn change(app: &App, environment: &AnyEnvironment, verb: &LockVerb) -> Exit {
+    let (environment, answers) = match ask(app, environment, verb).await {
+        Ok(asked) => asked,
         Err(exit) => return exit,
     };
     let (mut done, mut exit) = (0, Exit::Done);
@@ -145,7 +143,7 @@ async fn change(app: &App, environment: &super::args::Environment, verb: &LockVe
     match verb {
         LockVerb::Take(holder) => {
             let run = holder.iter().find_map(|line| line.strip_prefix("run ")).unwrap_or_default();
-            app.note(&format!("locked on {done} hosts; `shipit lock break {} {run}` ends it", environment.environment));
+            app.note(&format!("locked on {done} hosts; `shipit lock break {run} {environment}` ends it"));
         }
         LockVerb::Break(id) if done == 0 && exit == Exit::Done => {
             let help = "`shipit lock status` shows who holds it";
@@ -162,7 +160,7 @@ fn who(holder: &BTreeMap<String, String>) -> &str {
 }
 
 fn details(holder: &BTreeMap<String, String>) -> String {
-    let details = ["since", "does", "job", "reason", "run"].into_iter().filter_map(|name| detail(holder, name));
+    let details = ["since", "does", "reason", "run"].into_iter().filter_map(|name| detail(holder, name));
     let details: Vec<String> = details.collect();
     if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) }
 }
@@ -183,5 +181,5 @@ fn detail(holder: &BTreeMap<String, String>, name: &str) -> Option<String> {
 
 fn way_out(held: &LockHeld, environment: &impl std::fmt::Display) -> String {
     let run = held.holder.get("run").map_or("HOLDER", String::as_str);
-    format!("wait for it with `--lock-wait 10m`; if nobody is at it any more, `shipit lock break {environment} {run}`")
+    format!("wait for it with `--lock-wait 10m`; if nobody is at it any more, `shipit lock break {run} {environment}`")
 }

@@ -5,15 +5,24 @@ mod args;
 mod check;
 mod confirm;
 mod deploy;
+mod diary;
+mod exec;
 mod exit;
 mod generate;
+mod hand;
+mod history;
 mod holder;
 mod hosts;
 mod lock;
+mod open;
 mod plan;
 mod prepare;
+mod release;
+mod resume;
+mod rollback;
 mod say;
 mod status;
+mod who;
 
 use std::process::ExitCode;
 
@@ -43,6 +52,13 @@ async fn perform(app: &App, verb: Verb) -> Exit {
         }
         Verb::Deploy(args) => deploy::run(app, &args).await,
         Verb::Plan(args) => plan::run(app, &args).await,
+        Verb::Rollback(args) => rollback::run(app, &args).await,
+        Verb::Resume(args) => resume::run(app, &args).await,
+        Verb::Runs(args) => history::runs(app, &args).await,
+        Verb::Logs(args) => history::logs(app, &args).await,
+        Verb::Drain(args) => hand::drain(app, &args).await,
+        Verb::Enable(args) => hand::enable(app, &args).await,
+        Verb::Exec(args) => exec::run(app, &args).await,
         Verb::Check(args) => check::run(app, &args).await,
         Verb::Status(args) => status::run(app, &args).await,
         Verb::Releases(args) => status::releases(app, &args).await,

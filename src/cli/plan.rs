@@ -5,23 +5,28 @@ use std::fmt::Write as _;
 use super::app::{App, print};
 use super::args::PlanArgs;
 use super::exit::Exit;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, Wish, prepare};
 use crate::plan::{Detail, show};
 use crate::remote::Site;
 use crate::report::Verbosity;
 
 /// Makes the plan and shows it.
 pub async fn run(app: &App, args: &PlanArgs) -> Exit {
-    let prepared = match prepare(app, &args.choice, None, std::future::pending()).await {
+    show_only(app, &Wish::of(&args.choice), args.commands, args.json).await
+}
+
+/// Makes the plan of `wish` and shows it, with the scripts or as JSON.
+pub async fn show_only(app: &App, wish: &Wish, with_commands: bool, json: bool) -> Exit {
+    let prepared = match prepare(app, wish, None, std::future::pending()).await {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let text = if args.json {
+    let text = if json {
         serde_json::to_string_pretty(&prepared.plan).map_or_else(|error| error.to_string(), |text| text + "\n")
     } else {
         let detail = if app.settings.verbosity == Verbosity::Verbose { Detail::Steps } else { Detail::Waves };
         let mut text = show(&prepared.plan, Some(&prepared.observed), detail, app.paint_stdout());
-        if args.commands {
+        if with_commands {
             text.push_str(&commands(&prepared));
         }
         text

@@ -1,23 +1,44 @@
-//! What `plan` and `deploy` have in common: from files to a plan, without changing anything.
+//! What `plan`, `deploy`, `rollback` and `resume` have in common: from files to a plan, without changing anything.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::app::{App, Project};
-use super::args::Choice;
+use super::args::{Choice, Environment, How};
 use super::exit::Exit;
+use super::history::say_broken;
 use super::lock::lock;
+use super::release::{Meant, What, released, with_reference};
 use super::say;
 use crate::artifact::{self, Artifact, ArtifactError};
 use crate::config::Demands;
 use crate::driver::{Fleet, Watchword, preflight};
 use crate::engine::End;
-use crate::model::{Host, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, Source};
+use crate::model::{
+    BadRelease, Host, HostName, Inventory, Observation, Options, Reach, Recipe, Rounding, Run, RunId, Verb,
+};
 use crate::plan::Plan;
 use crate::remote::Purpose;
 use crate::strategy::{self, PlanError, PlanInput};
 use crate::transport::OpenSsh;
+
+/// The newest records of a host that a rollback asks for: those of some runs.
+const RECENT: usize = 200;
+
+/// What somebody wants.
+pub struct Wish {
+    /// Where.
+    pub environment: Environment,
+    /// Which release.
+    pub what: What,
+    /// How.
+    pub how: How,
+    /// A release that was rolled back from, too.
+    pub force: bool,
+    /// The run that is gone on with.
+    pub resumes: Option<RunId>,
+}
 
 /// A plan, and the fleet that it is for.
 pub struct Prepared {
@@ -29,18 +50,40 @@ pub struct Prepared {
     pub transport: OpenSsh,
     /// What was seen.
     pub observed: Observation,
-    /// The hosts that the deploy is about.
+    /// The hosts that the run is about, those that are skipped included.
     pub picked: Vec<HostName>,
     /// What would be done.
     pub plan: Plan,
+    /// What a rollback goes away from, where it runs.
+    pub left: Vec<BadRelease>,
+    /// A run was cut off, and this one settles it even if there is nothing to do.
+    pub settles: bool,
 }
 
-/// What is to be deployed, as far as that is known before the hosts are asked.
-enum Wanted {
-    /// A release that the hosts have.
-    There(ReleaseId),
-    /// One that is to be made.
-    New(Artifact),
+/// What was found out once the fleet was open.
+struct Found {
+    observed: Observation,
+    plan: Plan,
+    left: Vec<BadRelease>,
+    settles: bool,
+}
+
+impl Wish {
+    /// What it is, in words for whoever waits for its end.
+    pub fn does(&self) -> String {
+        format!("{} {}", self.what.verb(), self.environment.environment)
+    }
+
+    /// What the command line of `deploy` and `plan` asks for.
+    pub fn of(choice: &Choice) -> Self {
+        Self {
+            environment: choice.environment.clone(),
+            what: What::of(choice.release.as_deref()),
+            how: choice.how.clone(),
+            force: choice.force,
+            resumes: None,
+        }
+    }
 }
 
 /// Reads, resolves, connects, looks and plans; on any trouble, and when it is `cancelled`, everything is closed again.
@@ -48,38 +91,38 @@ enum Wanted {
 /// With a `watchword`, the fleet is locked before it is looked at: what was seen holds until the end then.
 pub async fn prepare(
     app: &App,
-    choice: &Choice,
+    wish: &Wish,
     watchword: Option<&Watchword>,
     cancelled: impl Future<Output = ()>,
 ) -> Result<Prepared, Exit> {
-    let existing = choice.release.as_ref().and_then(|release| release.parse::<ReleaseId>().ok());
-    let demands = Demands { artifact: existing.is_none(), limits: !choice.overrides_limits() };
-    let project = app.project(&choice.environment, demands)?;
-    let project = with_reference(app, project, choice, existing.is_some())?;
-    let options = options(&project.inventory, choice);
+    let from_source = matches!(wish.what, What::Source(_));
+    let project =
+        app.project(&wish.environment, Demands { artifact: from_source, limits: !wish.how.overrides_limits() })?;
+    let project = with_reference(app, project, &wish.what)?;
+    let options = options(&project.inventory, wish);
     let hosts = hosts(app, &project, &options)?;
     let transport = match OpenSsh::start(&project.inventory.ssh) {
         Ok(transport) => transport,
         Err(error) => return Err(app.refuse(Exit::Preflight, &error.to_string(), None)),
     };
-    let wanted = async {
-        match existing {
-            Some(id) => Ok(Wanted::There(id)),
-            None => artifact::prepare(&project.recipe.release.source, &app.global.directory, Timestamp::now())
-                .await
-                .map(Wanted::New),
+    let made = async {
+        if from_source {
+            let source = &project.recipe.release.source;
+            artifact::prepare(source, &app.global.directory, Timestamp::now()).await.map(Some)
+        } else {
+            Ok(None)
         }
     };
     let work = async {
         app.note(&format!("{}: connecting to {} hosts", project.inventory.environment, hosts.all.len()));
         let connected = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts.all);
-        let (wanted, mut fleet) = futures::join!(wanted, connected);
+        let (made, mut fleet) = futures::join!(made, connected);
         let locked = match watchword {
             Some(watchword) => lock(app, &mut fleet, watchword, &hosts.picked).await,
             None => Ok(()),
         };
         let result = match locked {
-            Ok(()) => plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await,
+            Ok(()) => find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await,
             Err(exit) => Err(exit),
         };
         (fleet, result)
@@ -94,7 +137,9 @@ pub async fn prepare(
     };
     let picked = hosts.picked.iter().map(|host| host.name.clone()).collect();
     match result {
-        Ok((observed, plan)) => Ok(Prepared { project, fleet, transport, observed, picked, plan }),
+        Ok(Found { observed, plan, left, settles }) => {
+            Ok(Prepared { project, fleet, transport, observed, picked, plan, left, settles })
+        }
         Err(exit) => {
             fleet.close().await;
             transport.close().await;
@@ -103,38 +148,22 @@ pub async fn prepare(
     }
 }
 
-/// A `--release` that is no release id is another reference of the recipe's repository.
-fn with_reference(app: &App, mut project: Project, choice: &Choice, existing: bool) -> Result<Project, Exit> {
-    let Some(wanted) = choice.release.as_ref().filter(|_| !existing) else { return Ok(project) };
-    let mut recipe = (*project.recipe).clone();
-    let Source::Git { reference, .. } = &mut recipe.release.source else {
-        return Err(app.refuse(
-            Exit::Usage,
-            &format!("`--release {wanted}` is no release id, and the recipe ships no git repository"),
-            Some("`shipit releases ENV` lists the releases; one looks like 20261120-224512-1a2b3c4d"),
-        ));
-    };
-    if wanted.starts_with('-') || wanted.chars().any(|c| c.is_control() || c.is_whitespace()) || wanted.is_empty() {
-        return Err(app.refuse(Exit::Usage, &format!("`--release {wanted}` is no branch, tag or commit"), None));
-    }
-    reference.clone_from(wanted);
-    project.recipe = recipe.into();
-    Ok(project)
-}
-
-fn options(inventory: &Inventory, choice: &Choice) -> Options {
+fn options(inventory: &Inventory, wish: &Wish) -> Options {
+    let how = &wish.how;
     let mut limits = inventory.limits;
-    limits.max_in_flight = choice.max_in_flight.unwrap_or(limits.max_in_flight);
-    limits.min_serving = choice.min_serving.unwrap_or(limits.min_serving);
-    limits.max_failures = choice.max_failures.unwrap_or(limits.max_failures);
+    limits.max_in_flight = how.max_in_flight.unwrap_or(limits.max_in_flight);
+    limits.min_serving = how.min_serving.unwrap_or(limits.min_serving);
+    limits.max_failures = how.max_failures.unwrap_or(limits.max_failures);
     Options {
-        strategy: choice.strategy.unwrap_or(inventory.strategy),
+        verb: wish.what.verb(),
+        strategy: how.strategy.unwrap_or(inventory.strategy),
         limits,
-        max_in_flight: choice.max_in_flight,
-        only: choice.only.clone(),
-        except: choice.except.clone(),
-        canary: choice.canary,
-        bake: choice.bake.unwrap_or_default(),
+        max_in_flight: how.max_in_flight,
+        only: how.only.clone(),
+        except: how.except.clone(),
+        skipped: Vec::new(),
+        canary: how.canary,
+        bake: how.bake.unwrap_or_default(),
     }
 }
 
@@ -166,57 +195,103 @@ pub fn needed<'a>(inventory: &'a Inventory, recipe: &'a Recipe, picked: &[&'a Ho
     inventory.hosts.iter().filter(is_needed).collect()
 }
 
-async fn plan(
+/// From open sessions to a plan.
+async fn find_out(
     app: &App,
+    wish: &Wish,
     project: &Project,
     fleet: &mut Fleet<OpenSsh>,
     picked: &[&Host],
-    wanted: Result<Wanted, ArtifactError>,
-    options: &Options,
-) -> Result<(Observation, Plan), Exit> {
-    let wanted = wanted.map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), Some(error.help())))?;
+    made: Result<Option<Artifact>, ArtifactError>,
+    mut options: Options,
+) -> Result<Found, Exit> {
+    let made = made.map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), Some(error.help())))?;
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
-    let coming = match &wanted {
-        Wanted::New(artifact) => Some((&artifact.release, artifact.size)),
-        Wanted::There(_) => None,
-    };
-    let looked_at = look_at(inventory, recipe, picked);
-    let mut observed = fleet.observe(&looked_at, Purpose::Deploy, coming).await;
+    let (mut observed, past) = look(fleet, wish, made.as_ref(), &look_at(inventory, recipe, picked), picked).await;
+    options.skipped = skipped(app, wish, inventory, recipe, &observed, picked, &options)?;
+    let picked: Vec<&Host> = picked.iter().copied().filter(|host| !options.skipped.contains(&host.name)).collect();
     let names_one_out =
         |host: &&Host| observed.hosts.get(&host.name).is_some_and(|facts| facts.unrouted().next().is_some());
     if options.strategy.uses_local_nginx() || picked.iter().any(names_one_out) {
-        fleet.check_routes(picked, &mut observed).await;
+        fleet.check_routes(&picked, &mut observed).await;
     }
-    let survey = preflight(&observed, inventory, picked, |host| fleet.unreachable(host)?.help.clone());
+    let mut asked = observed.clone();
+    asked.hosts.retain(|host, _| !options.skipped.contains(host));
+    let survey = preflight(&asked, inventory, &picked, |host| fleet.unreachable(host)?.help.clone());
     if !survey.is_clear() {
         say::survey(app.paint(), &survey);
         return Err(Exit::Preflight);
     }
     app.notes(&observed);
-    let release = match wanted {
-        Wanted::New(artifact) => {
-            fleet.carry(artifact.archive);
-            artifact.release
-        }
-        Wanted::There(id) => known(&observed, &id).ok_or_else(|| not_there(app, &id))?,
-    };
-    let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options };
+    say_broken(app, past.broken.iter().map(|(host, count)| (host, *count)));
+    let Meant { release, left } = released(app, wish, recipe, &observed, &picked, past.runs.first(), made.as_ref())?;
+    fleet.carry(made.and_then(|artifact| artifact.archive));
+    let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options: &options };
     let plan = strategy::plan(&input).map_err(|error| refuse(app, &error))?;
-    Ok((observed, plan))
+    let settles = wish.resumes.is_some() || past.runs.first().is_some_and(|run| run.outcome.is_none());
+    Ok(Found { observed, plan, left, settles })
+}
+
+/// What the journals tell of the runs before.
+#[derive(Default)]
+struct Past {
+    runs: Vec<Run>,
+    broken: Vec<(HostName, usize)>,
+}
+
+/// Looks at the fleet; a rollback at its history, too.
+async fn look(
+    fleet: &Fleet<OpenSsh>,
+    wish: &Wish,
+    made: Option<&Artifact>,
+    hosts: &[&Host],
+    picked: &[&Host],
+) -> (Observation, Past) {
+    let coming = match (&wish.what, made) {
+        (_, Some(artifact)) => Some((&artifact.release, artifact.size)),
+        (What::Again(release, _), _) => Some((release, crate::model::Size::default())),
+        _ => None,
+    };
+    if wish.what.verb() == Verb::Deploy {
+        return (fleet.observe(hosts, Purpose::Deploy, coming).await, Past::default());
+    }
+    let (observed, journals) =
+        futures::join!(fleet.observe(hosts, Purpose::Return, coming), fleet.journals(picked, RECENT));
+    let broken = journals.iter().map(|(host, journal)| (host.clone(), journal.broken)).collect();
+    (observed, Past { runs: Run::merge(&journals), broken })
+}
+
+/// The hosts out of reach that the user is willing to leave out, which the failure budget must allow for.
+fn skipped(
+    app: &App,
+    wish: &Wish,
+    inventory: &Inventory,
+    recipe: &Recipe,
+    observed: &Observation,
+    picked: &[&Host],
+    options: &Options,
+) -> Result<Vec<HostName>, Exit> {
+    let silent = |host: &&&Host| {
+        observed.hosts.get(&host.name).is_some_and(|facts| matches!(facts.reach, Reach::Unreachable(_)))
+    };
+    let silent: Vec<HostName> = picked.iter().filter(silent).map(|host| host.name.clone()).collect();
+    if !wish.how.skip_unreachable || silent.is_empty() || silent.len() == picked.len() {
+        return Ok(Vec::new());
+    }
+    let names = crate::model::ranges(silent.iter());
+    let allowed = options.limits.max_failures.of(inventory.with_role(&recipe.app.role).count(), Rounding::Down);
+    if silent.len() > allowed {
+        let help = format!("if they are to be left out, `--max-failures {}`", silent.len());
+        let what = format!("{names} can't be reached, and `max-failures` allows for {allowed}; nothing was changed");
+        return Err(app.refuse(Exit::Preflight, &what, Some(&help)));
+    }
+    say::warning(app.paint(), &format!("left out, because not reachable: {names}; the next deploy brings them up"));
+    Ok(silent)
 }
 
 /// The hosts of the app to look at: those that are picked, and all of them where no balancer knows who serves.
 pub fn look_at<'a>(inventory: &'a Inventory, recipe: &'a Recipe, picked: &[&'a Host]) -> Vec<&'a Host> {
     needed(inventory, recipe, picked).into_iter().filter(|host| host.roles.contains(&recipe.app.role)).collect()
-}
-
-fn known(observed: &Observation, id: &ReleaseId) -> Option<Release> {
-    observed.hosts.values().flat_map(|facts| &facts.releases).find(|release| release.id == *id).cloned()
-}
-
-fn not_there(app: &App, id: &ReleaseId) -> Exit {
-    let help = "`shipit releases ENV` lists the releases that the hosts have";
-    app.refuse(Exit::Preflight, &format!("no host has release {id}"), Some(help))
 }
 
 fn refuse(app: &App, error: &PlanError) -> Exit {

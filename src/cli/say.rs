@@ -23,6 +23,11 @@ pub fn error(paint: Paint, what: &str, help: Option<&str>) {
     }
 }
 
+/// Something that is odd, and stops nobody.
+pub fn warning(paint: Paint, what: &str) {
+    line(&format!("{} {}", paint.tone(Tone::Wait, "warning:"), clean(what)));
+}
+
 /// What stands in the way, by host.
 pub fn survey(paint: Paint, survey: &Survey) {
     let count: usize = survey.problems.values().map(Vec::len).sum();

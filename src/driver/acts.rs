@@ -137,7 +137,8 @@ impl<T: Transport> Fleet<T> {
             self.keep_out(host, progress).await?;
         }
         let script = self.site().script(host, action);
-        let mut script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
+        let script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
+        let mut script = self.recorded(host, script, action);
         if let Some(run) = run {
             script = self.guarded(script, host, run, deed);
         }

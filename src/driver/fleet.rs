@@ -12,7 +12,8 @@ use super::guards::{Guards, LockHeld, Watchword};
 use crate::artifact::Archive;
 use crate::balancer::Balancers;
 use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, StepResult, View,
+    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, RunId, Size,
+    StepResult, View,
 };
 use crate::remote::{LockVerb, Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
 use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
@@ -35,6 +36,8 @@ pub struct Fleet<T: Transport> {
     pub(super) cargo: Cargo,
     /// The hosts that this run has taken out of the balancers.
     pub(super) taken_out: Mutex<BTreeMap<HostName, Out>>,
+    /// The run whose steps the hosts note in their journals.
+    run: Option<RunId>,
     /// Who stands on the hosts, while something is being changed.
     pub(super) guards: Option<Guards>,
     /// The hosts that gave no answer when they were last asked, however often.
@@ -77,6 +80,7 @@ impl<T: Transport> Fleet<T> {
             cargo: Cargo::default(),
             taken_out: Mutex::default(),
             guards: None,
+            run: None,
             lost: Mutex::default(),
         }
     }
@@ -122,10 +126,30 @@ impl<T: Transport> Fleet<T> {
         self.cargo = Cargo::of(archive);
     }
 
+    /// From here on, the hosts note in their journals what is done in `run`.
+    pub fn record(&mut self, run: RunId) {
+        self.run = Some(run);
+    }
+
     /// The sources of the fleet's scripts.
     #[must_use]
     pub fn site(&self) -> Site<'_> {
         Site { inventory: &self.inventory, recipe: &self.recipe }
+    }
+
+    /// The run that is noted in journals, if there is one.
+    pub(super) fn run_id(&self) -> Option<&RunId> {
+        self.run.as_ref()
+    }
+
+    /// The open session to `host`.
+    pub(super) fn session(&self, host: &HostName) -> Option<&T::Session> {
+        self.sessions.get(host).map(|session| &**session)
+    }
+
+    /// The balancers in front of the hosts.
+    pub(super) fn balancers(&self) -> &Balancers<T::Session> {
+        &self.balancers
     }
 
     /// Why a host could not be reached.

@@ -9,7 +9,7 @@ use futures::future::join_all;
 
 use super::guard::{Guard, Standing};
 use crate::balancer::ASK;
-use crate::model::{Failure, HostName};
+use crate::model::{Failure, HostName, RunId};
 use crate::remote::Call;
 use crate::transport::Session;
 
@@ -17,7 +17,7 @@ use crate::transport::Session;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watchword {
     /// The run's word for itself, which no other run has.
-    pub run: String,
+    pub run: RunId,
     /// Lines of `name value`, for whoever finds the lock taken.
     pub holder: Vec<String>,
 }
@@ -42,7 +42,7 @@ pub struct LockHeld {
 
 /// The guards of a run.
 pub(super) struct Guards {
-    run: String,
+    run: RunId,
     posts: BTreeMap<Post, Guard>,
     hosts: BTreeMap<HostName, Post>,
 }
@@ -78,7 +78,7 @@ impl Guards {
     fn post<S: Session>(&mut self, watchword: &Watchword, post: Post, session: Arc<S>) {
         let (watchword, at) = (watchword.clone(), post.clone());
         let script = move |again| {
-            let call = Call { run: &watchword.run, holder: &watchword.holder, again };
+            let call = Call { run: watchword.run.as_str(), holder: &watchword.holder, again };
             match &at {
                 Post::Balancer(_, path) => call.to_balancer(path, ASK),
                 Post::Host(_, root) => call.to_host(root),
@@ -116,7 +116,7 @@ impl Guards {
 
     /// The run's word for itself.
     pub(super) fn run(&self) -> &str {
-        &self.run
+        self.run.as_str()
     }
 
     /// The guard on `host`, once it is known how that stands. `Ok` with how often one has acted there; `None` where nobody guards.

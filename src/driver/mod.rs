@@ -7,6 +7,8 @@ mod cargo;
 mod fleet;
 mod guard;
 mod guards;
+mod hand;
+mod history;
 mod signals;
 mod survey;
 mod world;

@@ -100,9 +100,11 @@ fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>,
     let switched = mine().find(|(phase, _)| *phase == Phase::Switch).map(|(_, end)| *end);
     let broken = mine().any(|(_, end)| matches!(end, LaneEnd::Broken { .. }));
     let serving = after.serving.contains(host);
-    let lost = !after.running.contains_key(host);
+    let skipped = plan.skipped.contains(host);
+    let lost = !after.running.contains_key(host) && !skipped;
     let release = after.running.get(host).cloned().flatten();
     let note = match switched {
+        _ if skipped => "skipped: not reachable",
         _ if lost => "could not be asked",
         Some(LaneEnd::Done) if release.as_ref() == Some(&plan.release.id) => "released",
         Some(LaneEnd::Done) => "changed since it was released",

@@ -6,6 +6,7 @@ mod amount;
 mod duration;
 mod host;
 mod inventory;
+mod journal;
 mod name;
 mod observation;
 mod options;
@@ -14,6 +15,7 @@ mod ranges;
 mod recipe;
 mod release;
 mod result;
+mod run;
 mod selector;
 mod table;
 mod template;
@@ -23,10 +25,11 @@ pub use amount::{Amount, AmountError, Rounding};
 pub use duration::friendly;
 pub use host::{Address, Host, Instance};
 pub use inventory::{BalancerKind, BalancerSpec, Inventory, LimitSpec, SshSpec};
+pub use journal::{Journal, Record};
 pub use name::{BackendName, EnvironmentName, HostName, NameError, RecipeName, Role, ServerName, TaskName};
 pub use observation::{
-    BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts, ServerState,
-    Servers, Until, View,
+    BadRelease, BalancerFacts, BalancerKey, HostFacts, InstanceFacts, Observation, Problem, Reach, ServerFacts,
+    ServerState, Servers, Until, View,
 };
 pub use options::{Options, StrategyName};
 pub use paint::{Colour, Letters, Paint, Sign, Tone};
@@ -37,6 +40,7 @@ pub use recipe::{
 };
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
 pub use result::{Failure, StepResult};
+pub use run::{Run, RunId, Verb};
 pub use selector::{Selector, SelectorError, Term};
 pub use table::Table;
 pub use template::{Piece, Placeholder, Scope, Template, TemplateError};

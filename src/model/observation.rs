@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, BackendName, BalancerSpec, Host, HostName, Instance, Inventory, Recipe, Release, ReleaseId, Scope,
-    ServerName,
+    Address, BackendName, BalancerSpec, Fingerprint, Host, HostName, Instance, Inventory, Recipe, Release, ReleaseId,
+    Scope, ServerName,
 };
 
 /// A snapshot of the fleet.
@@ -32,6 +32,12 @@ pub struct HostFacts {
     /// The complete releases on it.
     #[serde(default)]
     pub releases: Vec<Release>,
+    /// The releases that a run has confirmed there, the newest last; one may be there more than once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmed: Vec<ReleaseId>,
+    /// The releases that were rolled back from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad: Vec<BadRelease>,
     /// The app's processes.
     #[serde(default)]
     pub instances: Vec<InstanceFacts>,
@@ -47,6 +53,22 @@ pub struct HostFacts {
     /// What does not stand in the way, and costs something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Problem>,
+}
+
+/// A release that somebody went back from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BadRelease {
+    /// Which.
+    pub id: ReleaseId,
+    /// What it is made of: the same under another name is no better.
+    pub fingerprint: Fingerprint,
+    /// When, in UTC.
+    #[serde(default)]
+    pub time: String,
+    /// Who it was.
+    #[serde(default)]
+    pub who: String,
 }
 
 /// Whether a host could be reached.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, LimitSpec, Selector};
+use super::{Amount, HostName, LimitSpec, Selector, Verb};
 
 /// How a release goes over the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ impl FromStr for StrategyName {
 /// The choices of one deploy; limits are already those that hold, after the flags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
+    /// What for.
+    pub verb: Verb,
     /// How.
     pub strategy: StrategyName,
     /// Limits after the command line's.
@@ -71,6 +73,8 @@ pub struct Options {
     pub only: Option<Selector>,
     /// Not these.
     pub except: Option<Selector>,
+    /// Nor these, which can't be reached; each counts as one that failed.
+    pub skipped: Vec<HostName>,
     /// So many hosts go first, alone.
     pub canary: usize,
     /// How long the fleet is watched between the canaries and the rest.

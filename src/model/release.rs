@@ -56,6 +56,12 @@ impl ReleaseId {
 }
 
 impl Fingerprint {
+    /// Whether it is a commit of git, and not the sum of an archive.
+    #[must_use]
+    pub fn is_commit(&self) -> bool {
+        self.0.len() == 40
+    }
+
     /// The fingerprint as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -105,6 +105,17 @@ impl Action {
 }
 
 impl Action {
+    /// The release that it is about.
+    #[must_use]
+    pub fn release(&self) -> Option<&ReleaseId> {
+        match self {
+            Self::Upload { release } | Self::Stage { release } | Self::Confirm { release, .. } => Some(&release.id),
+            Self::Task { release, .. } | Self::Health { release, .. } | Self::Warm { release, .. } => Some(release),
+            Self::Activate { release, .. } => release.as_ref(),
+            Self::Drain | Self::Enable { .. } | Self::Route { .. } | Self::Watch => None,
+        }
+    }
+
     /// Which part of its host it is about, where that is not all of it: the instance, or where traffic goes.
     #[must_use]
     pub fn part(&self) -> Option<String> {

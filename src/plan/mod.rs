@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName};
+use crate::model::{EnvironmentName, HostName, RecipeName, Release, ReleaseId, StrategyName, Verb};
 
 pub use action::Action;
 pub use lint::lint;
@@ -19,6 +19,9 @@ pub use show::{Detail, show};
 /// A whole deploy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// What for.
+    #[serde(default)]
+    pub verb: Verb,
     /// Where to.
     pub environment: EnvironmentName,
     /// By which recipe.
@@ -31,7 +34,10 @@ pub struct Plan {
     pub replaces: Vec<ReleaseId>,
     /// The app's hosts, all of them: the floor is judged on these.
     pub fleet: Vec<HostName>,
-    /// Failed hosts that do not stop the deploy.
+    /// Hosts that can't be reached and are left as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<HostName>,
+    /// Failed hosts that do not stop the deploy, besides the skipped ones.
     pub max_failures: usize,
     /// In order; one ends before the next begins.
     pub waves: Vec<Wave>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Gate, Lane, Phase, Plan, Step, Wave};
-use crate::model::{HostName, Observation, Paint, Reach, Sign, Table, Tone, Until, clean, friendly, ranges};
+use crate::model::{HostName, Observation, Paint, Reach, Sign, Table, Tone, Until, Verb, clean, friendly, ranges};
 
 /// Old releases that the headline names.
 const NAMED: usize = 3;
@@ -44,7 +44,7 @@ pub fn show(plan: &Plan, observed: Option<&Observation>, detail: Detail, paint: 
 }
 
 impl Plan {
-    /// `OLD → NEW on 8 hosts`.
+    /// `OLD → NEW on 8 hosts`, and that it is a rollback.
     #[must_use]
     pub fn headline(&self, paint: Paint) -> String {
         let old = match &self.replaces[..] {
@@ -56,7 +56,8 @@ impl Plan {
             1 => "1 host".to_owned(),
             count => format!("{count} hosts"),
         };
-        format!("{old} {} {} on {count}", paint.sign(Sign::Arrow), self.release.id)
+        let verb = if self.verb == Verb::Rollback { "rollback " } else { "" };
+        format!("{verb}{old} {} {} on {count}", paint.sign(Sign::Arrow), self.release.id)
     }
 
     /// The hosts whose release changes.

@@ -3,7 +3,9 @@
 use super::answer::words;
 use super::render::command;
 use super::{LEAST_FREE_KB, Site};
-use crate::model::{Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source};
+use crate::model::{
+    BadRelease, Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source,
+};
 use crate::transport::{Output, Script, word};
 
 /// What a look is for.
@@ -13,27 +15,34 @@ pub enum Purpose {
     Status,
     /// To know, besides, what stands in the way of a deploy.
     Deploy,
+    /// The same for a release that is there already: a full disk is a reason to go back, and no obstacle.
+    Return,
 }
 
 /// The script that looks at `host`. `coming` is what a deploy would send or fetch, that takes this room.
 #[must_use]
 pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fingerprint>, room: Size) -> Script {
     let recipe = site.recipe;
-    let least = room.bytes.div_ceil(1024).max(LEAST_FREE_KB);
+    let (least, inodes) = match purpose {
+        Purpose::Return => (0, 0),
+        Purpose::Deploy | Purpose::Status => (room.bytes.div_ceil(1024).max(LEAST_FREE_KB), room.entries + 16),
+    };
     let script = site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances);
     site.with_routes(script, host)
-        .with("PURPOSE", if purpose == Purpose::Deploy { "deploy" } else { "status" })
+        .with("PURPOSE", if purpose == Purpose::Status { "status" } else { "deploy" })
         .with("DIGEST", coming.map(Fingerprint::as_str).unwrap_or_default())
         .with_lines("LINKED_FILES", &recipe.release.linked_files)
         .with_lines("SUDO", sudo_commands(site, host))
-        .with_lines("TOOLS", tools(&recipe.release.source))
+        .with_lines("TOOLS", tools(Some(&recipe.release.source).filter(|_| purpose == Purpose::Deploy)))
         .with("NEED_KB", least.to_string())
-        .with("NEED_INODES", (room.entries + 16).to_string())
+        .with("NEED_INODES", inodes.to_string())
 }
 
-/// What a host must have for a deploy, beyond what POSIX demands.
-fn tools(source: &Source) -> Vec<&'static str> {
-    let mut tools = vec!["curl", "tar", "awk", "timeout"];
+/// What a host must have for a deploy, beyond what POSIX demands; `source` is what a release is made from there.
+fn tools(source: Option<&Source>) -> Vec<&'static str> {
+    let mut tools = vec!["curl", "awk", "timeout"];
+    let Some(source) = source else { return tools };
+    tools.push("tar");
     match source {
         Source::Git { .. } => tools.push("git"),
         Source::Directory(_) | Source::Archive(_) | Source::Url { .. } => tools.push("sha256sum"),
@@ -110,6 +119,8 @@ pub fn read_facts(output: &Output) -> HostFacts {
         reach: Reach::Reached,
         current: words(text, "current").next().and_then(|id| id.parse().ok()),
         releases: words(text, "release").filter_map(release).collect(),
+        confirmed: words(text, "confirmed").filter_map(|id| id.parse().ok()).collect(),
+        bad: words(text, "bad").filter_map(bad).collect(),
         instances: words(text, "instance").filter_map(instance).collect(),
         routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
@@ -126,6 +137,14 @@ fn release(line: &str) -> Option<Release> {
         fingerprint: parts.next()?.parse().ok()?,
         origin: parts.next().unwrap_or_default().to_owned(),
     })
+}
+
+/// `ID FINGERPRINT TIME WHO`.
+fn bad(line: &str) -> Option<BadRelease> {
+    let mut parts = line.splitn(4, ' ');
+    let (id, fingerprint) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let mut text = || parts.next().unwrap_or_default().to_owned();
+    Some(BadRelease { id, fingerprint, time: text(), who: text() })
 }
 
 /// `PORT RELEASES HEALTHY`; more than one release on a port is no answer to "which release runs".

@@ -6,6 +6,7 @@
 mod answer;
 mod facts;
 mod guard;
+mod journal;
 mod render;
 mod route;
 
@@ -18,6 +19,7 @@ use crate::transport::Script;
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
 pub use guard::{Call, Deputy, GUARD_GRACE, GUARD_LEASE, LockState, LockVerb, read_lock};
+pub use journal::{Note, Stamp, read_history};
 pub use route::{RouteCheck, read_check, read_routed};
 
 /// What every script has.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::{COMMON, Site, seconds};
 use crate::model::{Host, Instance, Placeholder, Release, ReleaseId, ReleaseProof, Scope, Source, TaskName, Template};
@@ -110,6 +111,15 @@ impl Site<'_> {
             .with("RELEASE", release.id.as_str())
             .with("DIGEST", release.fingerprint.as_str())
             .with("KEEP", keep.to_string())
+    }
+
+    /// The script that runs `command`, a line of shell that somebody typed, for at most `limit`.
+    #[must_use]
+    pub fn execute(&self, host: &Host, command: &str, limit: Duration) -> Script {
+        self.base(host, include_str!("scripts/execute.sh"))
+            .with("ENVIRONMENT", exports(&self.exported(host, None)))
+            .with("COMMAND", command)
+            .with("TIMEOUT", seconds(limit))
     }
 
     /// A script with the root and the common functions.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Board, Console, News, Render, Verbosity, seconds};
 use crate::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
-use crate::model::{HostName, Paint, ReleaseId, Sign, Table, Tone, clean, ranges};
+use crate::model::{HostName, Paint, ReleaseId, Sign, Table, Tone, Verb, clean, ranges};
 use crate::plan::{Phase, Plan};
 
 /// Failures told in full; with more, the rest is likely the same again.
@@ -56,7 +56,8 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
         let serving = outcome.hosts.values().filter(|state| state.serving).count();
         let all = outcome.hosts.len();
         let (count, took) = (count(plan), seconds(elapsed));
-        lines.push(format!("{tick} {} runs {id}: {count} in {took}, {serving} of {all} serving", plan.environment));
+        let runs = if plan.verb == Verb::Rollback { "is back on" } else { "runs" };
+        lines.push(format!("{tick} {} {runs} {id}: {count} in {took}, {serving} of {all} serving", plan.environment));
     }
     let groups = groups(plan, outcome);
     if outcome.end != End::Done || groups.len() > 1 {
@@ -73,7 +74,11 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
         let code = paint.bad(format!("exit {}:", outcome.end.code()));
         // On a first deploy there was nobody before who could serve again.
         let nobody = outcome.end == End::RolledBack && !outcome.hosts.values().any(|state| state.serving);
-        let words = if nobody { "failed and rolled back, nothing serves as before" } else { outcome.end.words() };
+        let words = match (outcome.end, plan.verb) {
+            (End::RolledBack, _) if nobody => "failed and rolled back, nothing serves as before",
+            (End::RolledBack, Verb::Rollback) => "failed and put back as it was, all serving",
+            (end, _) => end.words(),
+        };
         lines.push(format!("{code} {words} ({})", seconds(elapsed)));
     }
     lines.join("\n") + "\n"
@@ -215,28 +220,40 @@ fn balance(plan: &Plan, outcome: &Outcome) -> String {
 /// What to type next.
 fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     let (environment, new) = (&plan.environment, &plan.release.id);
-    let deploy = |release: &ReleaseId| format!("`shipit deploy {environment} --release {release}`");
-    let old = plan.replaces.iter().rev().find(|old| *old != new);
+    let (again, on, back) = match plan.verb {
+        Verb::Deploy => (
+            format!("`shipit deploy {environment}`"),
+            format!("`shipit deploy {environment} --release {new}`"),
+            plan.replaces.iter().any(|old| old != new).then(|| format!("`shipit rollback {environment}`")),
+        ),
+        // What it went back from is bad by now, so there is one way only.
+        Verb::Rollback => {
+            let on = format!("`shipit rollback {environment} --to {new}`");
+            (on.clone(), on, None)
+        }
+    };
     match outcome.end {
         End::Done => Vec::new(),
-        End::RolledBack => vec![format!("mend what failed, then `shipit deploy {environment}`")],
+        End::RolledBack => vec![format!("mend what failed, then {again}")],
         End::Cancelled if outcome.hosts.values().all(|state| state.release.as_ref() != Some(new)) => {
-            vec![format!("nothing runs {new}; begin again with {}", deploy(new))]
+            vec![format!("nothing runs {new}; begin again with {on}")]
         }
-        End::Mixed | End::Cancelled => go_on_or_back(&deploy(new), old.map(deploy)),
+        End::Mixed | End::Cancelled => go_on_or_back(&on, back),
         End::NeedsPerson => {
             let troubled = || outcome.hosts.iter().filter(|(_, state)| state.trouble);
             let silent = ranges(troubled().filter(|(_, state)| state.release.is_none()).map(|(host, _)| host));
             let out = ranges(troubled().filter(|(_, state)| !state.serving).map(|(host, _)| host));
             let mut advice = vec![format!("look at everything with `shipit status {environment}`")];
             if troubled().next().is_none() {
-                advice.push(format!("every host runs {new}; mend what failed after that, then {}", deploy(new)));
+                advice.push(format!("every host runs {new}; mend what failed after that, then {on}"));
             }
             if !silent.is_empty() {
                 advice.push(format!("on {silent}: is it up, does the app run, and what does `current` point at?"));
             }
             if !out.is_empty() {
-                advice.push(format!("{out} gets no traffic; when its app is healthy, enable it in the balancers"));
+                let host = if troubled().filter(|(_, state)| !state.serving).count() == 1 { &out } else { "HOST" };
+                let enable = format!("`shipit enable {host} {environment}`");
+                advice.push(format!("{out} gets no traffic; when its app is healthy, {enable}"));
             }
             advice
         }

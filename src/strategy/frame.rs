@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Limits, PlanError, PlanInput, steps};
-use crate::model::{Host, Moment, ReleaseId, Source, Task};
+use crate::model::{Host, HostFacts, Moment, Release, ReleaseId, Source, Task, Verb};
 use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
 
 /// How many hosts fetch, unpack or tidy at once. The way to the hosts has its own limits; this one is for what
@@ -30,8 +30,13 @@ pub(super) fn plan(
         waves.push(confirm(input, picked));
         waves.extend(tasks(input, picked, Moment::Finished));
         waves.extend(tasks(input, picked, Moment::Failed));
+    } else if picked.iter().any(|host| input.facts(&host.name).confirmed.last() != Some(&input.release.id)) {
+        // Cut off just before that; a rollback would take the release for one that never worked.
+        waves.push(confirm(input, picked));
     }
     Ok(Plan {
+        verb: input.options.verb,
+        skipped: input.options.skipped.clone(),
         environment: input.inventory.environment.clone(),
         recipe: input.recipe.name.clone(),
         strategy: input.options.strategy,
@@ -47,7 +52,10 @@ pub(super) fn plan(
 fn stage(input: &PlanInput<'_>, picked: &[&Host]) -> Result<Option<Wave>, PlanError> {
     let has_it = |host: &&&Host| input.facts(&host.name).releases.iter().any(|one| one.id == input.release.id);
     let (there, missing): (Vec<&Host>, Vec<&Host>) = picked.iter().partition(has_it);
-    if !there.is_empty() && !missing.is_empty() {
+    // A rollback needs nothing but the hosts.
+    let may_get = input.options.verb == Verb::Deploy;
+    let gets = |host: &&Host| may_get && can_get(&input.recipe.release.source, input.facts(&host.name), input.release);
+    if !there.is_empty() && !missing.iter().all(gets) {
         // Some hosts know the id, so it is an old release: the source may long be another one.
         let hosts = missing.iter().map(|host| host.name.to_string()).collect();
         return Err(PlanError::NotThere { release: input.release.id.clone(), hosts });
@@ -60,6 +68,17 @@ fn stage(input: &PlanInput<'_>, picked: &[&Host]) -> Result<Option<Wave>, PlanEr
     };
     let lanes: Vec<Lane> = missing.iter().map(lane).collect();
     Ok((!lanes.is_empty()).then(|| wave("stage", Phase::Prepare, lanes)))
+}
+
+/// Whether a host of these `facts` can make a release that it has not: its content is known by its sum, so what is made is the
+/// same as elsewhere.
+#[must_use]
+pub fn can_get(source: &Source, facts: &HostFacts, release: &Release) -> bool {
+    match source {
+        Source::Git { .. } => release.fingerprint.is_commit(),
+        Source::Url { sha256, .. } => *sha256 == release.fingerprint,
+        Source::Directory(_) | Source::Archive(_) => facts.archive_cached,
+    }
 }
 
 /// Reads back and tidies on every host that the deploy is about.

@@ -26,7 +26,7 @@ impl Limits {
             // A share of few hosts may be less than one, and none at a time would never end.
             max_in_flight: limits.max_in_flight.of(fleet, Rounding::Down).max(1),
             min_serving: limits.min_serving.of(fleet, Rounding::Up),
-            max_failures: limits.max_failures.of(fleet, Rounding::Down),
+            max_failures: limits.max_failures.of(fleet, Rounding::Down).saturating_sub(input.options.skipped.len()),
         }
     }
 }

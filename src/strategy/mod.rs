@@ -5,6 +5,7 @@ mod hotswap;
 mod limits;
 mod rolling;
 mod steps;
+mod target;
 
 use std::sync::LazyLock;
 
@@ -14,7 +15,9 @@ use crate::model::{
 };
 use crate::plan::{Plan, Wave, lint};
 
+pub use frame::can_get;
 use limits::Limits;
+pub use target::{NoTarget, leaving, target};
 
 /// All that a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +105,8 @@ impl PlanError {
             Self::Recipe { .. } => "mend the recipe, or choose `--strategy rolling`".to_owned(),
             Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
             Self::NotThere { .. } => {
-                "`shipit releases ENV` lists which host has which; deploy from the source instead".to_owned()
+                "`shipit releases ENV` lists which host has which; pick those with `--only`, or deploy from the source"
+                    .to_owned()
             }
         }
     }
@@ -143,6 +147,7 @@ pub fn picked<'a>(inventory: &'a Inventory, recipe: &Recipe, options: &Options) 
     let wanted = |host: &&Host| {
         options.only.as_ref().is_none_or(|only| only.picks(host))
             && !options.except.as_ref().is_some_and(|except| except.picks(host))
+            && !options.skipped.contains(&host.name)
     };
     let role = &recipe.app.role;
     let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| host.roles.contains(role)).filter(wanted).collect();

@@ -35,6 +35,14 @@ impl Script {
         self
     }
 
+    /// Puts `before` and `after`, which are shell, around all that the script does.
+    #[must_use]
+    pub fn between(mut self, before: &'static str, after: &'static str) -> Self {
+        self.body.insert_str(0, before);
+        self.body.push_str(after);
+        self
+    }
+
     /// Sets the variable `name` to `value`, whatever is in it.
     ///
     /// A zero byte can't be in a shell variable and is left out.

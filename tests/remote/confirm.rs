@@ -65,6 +65,24 @@ fn what_may_be_needed_stays_and_the_rest_goes() {
 }
 
 #[test]
+fn bad_releases_go_first_and_what_a_rollback_needs_stays() {
+    for shell in shells() {
+        let (mut rig, _app) = host(&shell);
+        rig.recipe.release.keep = 3;
+        let old: Vec<String> = (1..=3).map(|day| format!("2026110{day}-101500-0a1b2c3d")).collect();
+        old.iter().chain([&OLD.to_owned()]).for_each(|id| drop(rig.release(id)));
+        // The newer ones were rolled back from, so the oldest is the way back.
+        fs::write(rig.root.join(".shipit/confirmed"), format!("{}\n{}\n{OLD}\n{}\n", old[0], old[1], old[0])).unwrap();
+        let mark = |id: &str| format!("{id} {} 2026-11-21T02:17:10Z alice\n", "0".repeat(40));
+        fs::write(rig.root.join(".shipit/bad"), [mark(OLD), mark(&old[1]), mark(NEW)].concat()).unwrap();
+        assert_eq!(confirm(&rig).ok(), "2 old releases removed", "{}", shell.name);
+        assert_eq!(sh(&rig.root, "ls releases"), format!("{}\n{}\n{NEW}", old[0], old[2]), "{}", shell.name);
+        // It runs well, whatever somebody thought of it.
+        assert_eq!(fs::read_to_string(rig.root.join(".shipit/bad")).unwrap(), [mark(OLD), mark(&old[1])].concat());
+    }
+}
+
+#[test]
 fn leftovers_are_swept_and_this_releases_archive_is_not() {
     for shell in shells() {
         let (rig, _app) = host(&shell);

@@ -7,6 +7,7 @@ mod confirm;
 mod guard;
 mod health;
 mod hostile;
+mod journal;
 mod observe;
 mod rig;
 mod stage;

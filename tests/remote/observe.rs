@@ -99,6 +99,21 @@ fn what_stands_in_the_way_is_told() {
 }
 
 #[test]
+fn what_was_confirmed_is_remembered_and_going_back_needs_neither_room_nor_tools() {
+    for shell in shells() {
+        let mut rig = Rig::new(&shell);
+        fs::create_dir_all(rig.root.join(".shipit")).unwrap();
+        fs::write(rig.root.join(".shipit/confirmed"), format!("{OLD}\n{NEW}\nnot one\n{OLD}\n")).unwrap();
+        rig.recipe.release.source = Source::Archive("web.tar.zst".into());
+        let huge = Size { bytes: 1 << 60, entries: 1 << 40 };
+        let facts = observe(&rig, Purpose::Return, huge);
+        assert_eq!(facts.confirmed, [id(OLD), id(NEW), id(OLD)], "{}", shell.name);
+        assert_eq!(facts.problems, [], "{}", shell.name);
+        assert!(!observe(&rig, Purpose::Deploy, huge).problems.is_empty());
+    }
+}
+
+#[test]
 fn a_root_that_can_not_be_written_is_told() {
     for shell in shells() {
         let mut rig = Rig::new(&shell);

@@ -1,8 +1,8 @@
 //! The runs that are reported on.
 
 use shipit::engine::{Cancel, Failure, StepResult};
-use shipit::model::Instance;
-use shipit::plan::Action;
+use shipit::model::{Instance, Verb};
+use shipit::plan::{Action, Phase, Plan};
 
 use crate::story::{Story, host, hotswap, plan};
 
@@ -89,6 +89,8 @@ pub const CASES: &[(&str, Tell)] = &[
         })
     }),
     ("hotswap-cancelled-now", || Story { cancel: Some((16.0, Cancel::Unwind)), ..Story::new(hotswap(8)) }),
+    ("rollback", || Story::new(rollback(plan(4, 0, 1, 2)))),
+    ("rollback-stops", || Story::new(rollback(plan(4, 0, 1, 2))).with_fault(unhealthy)),
     ("hold", || {
         let late = [(host(7), 44.0), (host(8), 44.0)].into();
         Story { late, ..Story::new(plan(8, 0, 2, 6)) }
@@ -100,6 +102,13 @@ pub const CASES: &[(&str, Tell)] = &[
         })
     }),
 ];
+
+/// The same as a rollback: what is released had been there before.
+fn rollback(mut plan: Plan) -> Plan {
+    plan.verb = Verb::Rollback;
+    plan.waves.retain(|wave| wave.phase != Phase::Prepare && wave.phase != Phase::Task);
+    plan
+}
 
 pub fn refused() -> Failure {
     Failure {

@@ -4,6 +4,7 @@
 
 mod cases;
 mod fleet;
+mod history;
 mod story;
 
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ use shipit::model::{Colour, Letters, Paint};
 use shipit::plan::{Detail, show};
 use shipit::report::{
     Board, Console, Github, GithubFiles, Gitlab, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty,
-    Verbosity, frame, hosts, lasting, status, summary,
+    Verbosity, frame, hosts, lasting, log, releases, runs, status, summary, unfinished,
 };
 use story::{Story, plan};
 
@@ -128,6 +129,11 @@ fn fleet_tables() -> Result<(), Failed> {
     let ascii = Paint { letters: Letters::Ascii, ..Paint::PLAIN };
     let files = [
         ("status.txt", status(&inventory, &recipe, &fleet::calm(), Paint::PLAIN)),
+        ("releases.txt", releases(&history::releases(), Paint::PLAIN)),
+        ("runs.txt", runs(&history::runs(), Paint::PLAIN)),
+        ("runs-none.txt", runs(&[], Paint::PLAIN)),
+        ("log.txt", log(&history::runs()[1], Paint::PLAIN)),
+        ("unfinished.txt", unfinished(&history::runs()[0], &history::running(), Paint::PLAIN)),
         ("status-odd.txt", status(&inventory, &recipe, &fleet::odd(), Paint::PLAIN)),
         ("hosts.txt", hosts(&inventory.hosts, Paint::PLAIN)),
         ("plan-left-out.txt", show(&left_out, Some(&fleet::odd()), Detail::Waves, ascii)),

@@ -86,6 +86,8 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     waves.push(wave("rolling", Phase::Switch, max_in_flight, &fleet[canaries..], &switch));
     waves.push(wave("finish", Phase::Finish, 50, &fleet, &finish));
     Plan {
+        verb: shipit::model::Verb::Deploy,
+        skipped: vec![],
         environment: "production".parse().unwrap(),
         recipe: "web".parse().unwrap(),
         strategy: StrategyName::Rolling,

@@ -57,15 +57,6 @@ fn said(spoil: impl FnOnce(&mut [BalancerFacts])) -> Vec<String> {
 }
 
 #[test]
-fn a_server_that_is_out_comes_with_the_way_back() {
-    let key = BalancerKey { host: "lb1".parse().unwrap(), backend: "app".parse().unwrap() };
-    assert_eq!(
-        put_back(&inventory(), &key, &"web1".parse().unwrap()),
-        "on `lb1`, `echo 'set server app/web1 state ready' | sudo socat - UNIX-CONNECT:/run/haproxy/admin.sock`"
-    );
-}
-
-#[test]
 fn a_fleet_as_it_should_be_has_no_problem() {
     assert_eq!(said(|_| {}), [""; 0]);
 }

@@ -11,8 +11,9 @@
 NL='
 '
 
-# fail WHAT [HELP]: gives up.
+# fail WHAT [HELP]: gives up; in the journal of a step, too.
 fail() {
+    [ -z "${JOURNAL_STEP-}" ] || end_step failed "$1"
     printf 'fail %s\n' "$1"
     [ -z "${2-}" ] || printf 'help %s\n' "$2"
     exit 1

@@ -11,25 +11,55 @@ check() {
 
 note_confirmed() {
     [ "$(tail -n 1 "$ROOT/.shipit/confirmed" 2>/dev/null)" = "$RELEASE" ] ||
-        printf '%s\n' "$RELEASE" >>"$ROOT/.shipit/confirmed" || fail "$ROOT/.shipit/confirmed can't be written"
+        printf '%s\n' "$RELEASE" >>"$ROOT/.shipit/confirmed"
 }
 
-# What stays: the newest KEEP, what current names, what runs, and the release that was confirmed before this one. Newest by
-# id: an id is a time, and file dates are whatever an archive says.
+# Whoever has it run well in spite of the mark has taken it back, for all that is made of the same.
+unmark() {
+    grep -q -e "^$RELEASE " -e " $DIGEST " "$ROOT/.shipit/bad" 2>/dev/null || return 0
+    grep -v -e "^$RELEASE " -e " $DIGEST " "$ROOT/.shipit/bad" >"$ROOT/.shipit/bad.new"
+    mv -f "$ROOT/.shipit/bad.new" "$ROOT/.shipit/bad"
+}
+
+# is_bad ID: whether somebody went back from it.
+is_bad() {
+    case $BAD in
+        *" $1 "*) return 0 ;;
+    esac
+    return 1
+}
+
+# confirmed_before: what a rollback from RELEASE would go to: the last confirmed one that is there and not bad.
+confirmed_before() {
+    found=''
+    while read -r id; do
+        [ "$id" = "$RELEASE" ] || is_bad "$id" || [ ! -f "$ROOT/releases/$id/.shipit-release" ] || found=$id
+    done <"$ROOT/.shipit/confirmed"
+    printf '%s' "$found"
+}
+
+# What stays: the newest KEEP, the bad ones being the oldest of all, what current names, what runs, and what a rollback would
+# go to. Newest by id: an id is a time, and file dates are whatever an archive says.
 prune() {
+    BAD=''
+    [ ! -f "$ROOT/.shipit/bad" ] || BAD=" $(cut -d ' ' -f 1 "$ROOT/.shipit/bad" | tr '\n' ' ')"
     set --
+    good=''
     for seal in "$ROOT"/releases/*/.shipit-release; do
         id=${seal%/.shipit-release}
         id=${id##*/}
         case $id in
-            *[!0-9a-f-]*) ;;
-            *) [ ! -f "$seal" ] || set -- "$@" "$id" ;;
+            *[!0-9a-f-]*) continue ;;
         esac
+        [ -f "$seal" ] || continue
+        if is_bad "$id"; then set -- "$@" "$id"; else good="$good $id"; fi
     done
+    # shellcheck disable=SC2086 # ids
+    set -- "$@" $good
     removed=0
     if [ $# -gt "$KEEP" ]; then
         [ -n "$PROCESSES" ] || find_processes
-        keep=" $(readlink "$ROOT/current") $(tail -n 2 "$ROOT/.shipit/confirmed" | tr '\n' ' ') $PROCESSES"
+        keep=" $(readlink "$ROOT/current") $RELEASE $(confirmed_before) $PROCESSES"
         while [ $# -gt "$KEEP" ]; do
             case $keep in
                 *[\ /:]"$1 "*) ;;
@@ -57,7 +87,11 @@ fence
 PROCESSES=''
 [ "$PROOF" != process ] || survey
 each_instance check || exit 1
-note_confirmed
+unmark
+# On a full disk there may be room once old releases are gone.
+noted=yes
+note_confirmed 2>/dev/null || noted=''
 # From here on nobody takes it back.
 settled
 { prune && sweep; } 2>/dev/null || printf 'said old releases could not all be removed\n'
+[ -n "$noted" ] || note_confirmed || fail "$ROOT/.shipit/confirmed can't be written"

@@ -2,7 +2,7 @@
 #
 # Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE, and those of process.sh and routed.sh
 # Answers, besides the common ones:
-#   current ID | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | route PORT up|down | cached | problem WHAT<tab>HELP
+#   current ID | confirmed ID | bad ID FINGERPRINT TIME WHO | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | route PORT up|down | cached | problem WHAT<tab>HELP
 
 look_at_current() {
     if [ -L "$ROOT/current" ]; then
@@ -21,6 +21,11 @@ look_at_releases() {
         read -r fingerprint origin <"$seal"
         printf 'release %s %s %s\n' "${release##*/}" "$fingerprint" "$origin"
     done
+}
+
+look_at_history() {
+    [ ! -f "$ROOT/.shipit/confirmed" ] || tail -n 100 "$ROOT/.shipit/confirmed" | sed 's/^/confirmed /'
+    [ ! -f "$ROOT/.shipit/bad" ] || sed 's/^/bad /' "$ROOT/.shipit/bad"
 }
 
 look_at_instance() {
@@ -85,6 +90,7 @@ look_at_tools() {
 
 look_at_current
 look_at_releases
+look_at_history
 look_at_routes
 [ -z "$DIGEST" ] || [ ! -f "$ROOT/.shipit/cache/$DIGEST" ] || printf 'cached\n'
 if [ "$PURPOSE" = deploy ]; then

@@ -1,0 +1,63 @@
+//! The journals of the hosts: written while a run goes on, read by the next one, from whichever machine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::Fleet;
+use crate::model::{Host, HostName, Journal};
+use crate::plan::Action;
+use crate::remote::{Note, Stamp, read_history};
+use crate::transport::{Progress, Script, Session, Transport};
+
+/// Adding or reading some lines.
+const LIMIT: Duration = Duration::from_mins(1);
+
+impl<T: Transport> Fleet<T> {
+    /// Adds to the journal of each of `hosts` what `note` makes of it. Returns those that did not take it, with the reason: a run goes on
+    /// without its history.
+    pub async fn note<'a>(&self, hosts: &[&Host], note: impl Fn(&Host) -> Note<'a>) -> Vec<(HostName, String)> {
+        let Some(run) = self.run_id() else { return Vec::new() };
+        let time = now();
+        let stamp = Stamp { run, time: &time };
+        let done = join_all(hosts.iter().filter_map(|host| {
+            let (session, script) = (self.session(&host.name)?, self.site().note(host, &note(host), stamp));
+            Some(async move {
+                let why = match session.run(&script, LIMIT, &Progress::unheard()).await {
+                    Ok(output) if output.code == 0 => return None,
+                    Ok(output) => output.stderr.trim().to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                Some((host.name.clone(), why))
+            })
+        }));
+        done.await.into_iter().flatten().collect()
+    }
+
+    /// The newest `records` of the journals of `hosts`; those that can't be asked are left out.
+    pub async fn journals(&self, hosts: &[&Host], records: usize) -> BTreeMap<HostName, Journal> {
+        let read = join_all(hosts.iter().filter_map(|host| {
+            let (session, script) = (self.session(&host.name)?, self.site().history(host, records));
+            Some(async move {
+                let output = session.run(&script, LIMIT, &Progress::unheard()).await.ok()?;
+                Some((host.name.clone(), read_history(&output)))
+            })
+        }));
+        read.await.into_iter().flatten().collect()
+    }
+
+    /// `script`, which does `action`, with a record of how that ends, if there is a run to record.
+    pub(super) fn recorded(&self, host: &Host, script: Script, action: &Action) -> Script {
+        match self.run_id() {
+            Some(run) => self.site().recorded(host, script, action, Stamp { run, time: &now() }),
+            None => script,
+        }
+    }
+}
+
+/// Now in UTC, to the millisecond; texts of this form sort by time.
+fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}

@@ -1,0 +1,70 @@
+//! The journal of a host: what writes it, and what reads it.
+
+use super::Site;
+use crate::model::{BadRelease, Host, Journal, ReleaseId, RunId};
+use crate::plan::Action;
+use crate::transport::{Output, Script};
+
+const JOURNAL: &str = include_str!("scripts/journal.sh");
+
+/// Whose records they are, and when the script is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The time of this machine, in UTC.
+    pub time: &'a str,
+}
+
+/// A record about a run as a whole.
+#[derive(Debug, Clone)]
+pub struct Note<'a> {
+    /// `began` or `ended`.
+    pub kind: &'a str,
+    /// Names and values; no name may hold `=`.
+    pub fields: Vec<(&'static str, String)>,
+    /// Releases that are to be marked as bad.
+    pub bad: &'a [BadRelease],
+}
+
+impl Site<'_> {
+    /// Lets `script`, which does `action`, note in the journal of `host` how that ends.
+    #[must_use]
+    pub fn recorded(&self, host: &Host, script: Script, action: &Action, stamp: Stamp<'_>) -> Script {
+        self.stamped(host, script.between("begin_step\n(\n", "\n)\nleave_step $?\n"), stamp)
+            .with("JOURNAL_STEP", action.to_string())
+            .with("JOURNAL_RELEASE", action.release().map(ReleaseId::as_str).unwrap_or_default())
+    }
+
+    fn stamped(&self, host: &Host, script: Script, stamp: Stamp<'_>) -> Script {
+        script
+            .using(JOURNAL)
+            .with("JOURNAL", format!("{}/.shipit/journal", self.root(host)))
+            .with("JOURNAL_RUN", stamp.run.as_str())
+            .with("JOURNAL_TIME", stamp.time)
+    }
+
+    /// The script that adds `note` to the journal of `host`.
+    #[must_use]
+    pub fn note(&self, host: &Host, note: &Note<'_>, stamp: Stamp<'_>) -> Script {
+        let fields = note.fields.iter().filter(|(_, value)| !value.is_empty());
+        let bad = note.bad.iter().map(|bad| format!("{} {}", bad.id, bad.fingerprint));
+        self.stamped(host, self.base(host, include_str!("scripts/note.sh")), stamp)
+            .with("KIND", note.kind)
+            .with_lines("FIELDS", fields.map(|(name, value)| format!("{name}={value}")))
+            .with_lines("BAD", bad)
+            .with("WHO", note.bad.first().map(|bad| bad.who.replace('\n', " ")).unwrap_or_default())
+    }
+
+    /// The script that prints the newest `records` of the journal of `host`.
+    #[must_use]
+    pub fn history(&self, host: &Host, records: usize) -> Script {
+        self.base(host, include_str!("scripts/history.sh")).with("RECORDS", records.to_string())
+    }
+}
+
+/// Reads the answer of [`Site::history`].
+#[must_use]
+pub fn read_history(output: &Output) -> Journal {
+    Journal::read(&output.stdout)
+}
