@@ -10,9 +10,11 @@ use super::exit::Exit;
 use super::say;
 use crate::artifact::{self, Artifact, ArtifactError};
 use crate::config::Demands;
-use crate::driver::{Fleet, preflight};
+use crate::driver::{Fleet, check_memory, preflight};
 use crate::engine::End;
-use crate::model::{Host, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, Source};
+use crate::model::{
+    Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, Source, StrategyName,
+};
 use crate::plan::Plan;
 use crate::remote::Purpose;
 use crate::strategy::{self, PlanError, PlanInput};
@@ -167,10 +169,16 @@ async fn plan(
     };
     let looked_at = look_at(inventory, recipe, picked);
     let mut observed = fleet.observe(&looked_at, Purpose::Deploy, coming).await;
-    let names_one_out =
-        |host: &&Host| observed.hosts.get(&host.name).is_some_and(|facts| facts.unrouted().next().is_some());
+    let names_one_out = |host: &&Host| observed.hosts.get(&host.name).is_some_and(HostFacts::is_misrouted);
     if options.strategy.uses_local_nginx() || picked.iter().any(names_one_out) {
         fleet.check_routes(picked, &mut observed).await;
+    }
+    if options.strategy == StrategyName::Preboot {
+        let there = match &wanted {
+            Wanted::There(id) => Some(id),
+            Wanted::New(_) => None,
+        };
+        check_memory(&mut observed, picked, there);
     }
     let survey = preflight(&observed, inventory, picked, |host| fleet.unreachable(host)?.help.clone());
     if !survey.is_clear() {

@@ -4,6 +4,7 @@
 
 mod cargo;
 mod fleet;
+mod memory;
 mod signals;
 mod survey;
 mod world;
@@ -22,6 +23,7 @@ use crate::plan::{Action, Lane, OnFailure, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
+pub use memory::check_memory;
 pub use signals::cancels;
 pub use survey::{Survey, preflight};
 pub use world::{Deed, Undo, World};

@@ -9,6 +9,7 @@ mod fact;
 mod floor;
 mod judge;
 mod lane;
+mod meet;
 mod outcome;
 mod scheduler;
 

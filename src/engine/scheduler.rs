@@ -39,6 +39,9 @@ pub struct Scheduler {
     gates_passed: BTreeSet<usize>,
     /// Lanes that were done, and are to be undone because of others.
     pub(super) take_back: VecDeque<(LaneRef, Failure)>,
+    /// Lanes of the open wave that wait for the others, in the order of coming; and whether the others have come.
+    pub(super) met: VecDeque<LaneRef>,
+    pub(super) all_met: bool,
     pub(super) fruitless_looks: u32,
     reason: Option<String>,
     finished: bool,
@@ -80,6 +83,8 @@ impl Scheduler {
             wait: Wait::Nothing,
             gates_passed: BTreeSet::new(),
             take_back: VecDeque::new(),
+            met: VecDeque::new(),
+            all_met: false,
             fruitless_looks: 0,
             reason: None,
             finished: false,
@@ -132,7 +137,7 @@ impl Scheduler {
             StepResult::Ok(_) => match self.turns_back(at) {
                 Some(why) => self.undo(at, step, Failure::new(why)),
                 None if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
-                None => self.perform(at, step + 1),
+                None => self.go_on(at, step + 1),
             },
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.count_failure(at);
@@ -237,6 +242,7 @@ impl Scheduler {
                 continue;
             };
             self.go_back(wave);
+            self.meet(wave);
             if self.open_lanes(wave) > 0 || self.wait == Wait::Gate || !self.take_back.is_empty() {
                 self.open_more(wave);
                 return;
@@ -264,6 +270,7 @@ impl Scheduler {
         let next = (from..self.plan.waves.len()).find(|wave| self.may_open(*wave) && !self.is_for_success(*wave));
         if let Some(wave) = next {
             self.wave = Some(wave);
+            self.all_met = false;
             self.fruitless_looks = 0;
             self.commands.push(Command::OpenWave { wave });
             self.check_tasks(wave);
@@ -307,7 +314,7 @@ impl Scheduler {
     }
 
     /// The next lane that the bound leaves room for; hosts that failed before are passed over.
-    fn next_to_open(&mut self, wave: usize) -> Option<LaneRef> {
+    pub(super) fn next_to_open(&mut self, wave: usize) -> Option<LaneRef> {
         if self.open_lanes(wave) >= self.plan.waves[wave].max_in_flight {
             return None;
         }
@@ -348,7 +355,7 @@ impl Scheduler {
         }
     }
 
-    fn perform(&mut self, at: LaneRef, step: usize) {
+    pub(super) fn perform(&mut self, at: LaneRef, step: usize) {
         self.put(at, LaneState::Running(step));
         self.commands.push(Command::Perform { at, step });
     }
@@ -396,7 +403,7 @@ impl Scheduler {
         &self.lanes[at.wave][at.lane]
     }
 
-    fn put(&mut self, at: LaneRef, state: LaneState) {
+    pub(super) fn put(&mut self, at: LaneRef, state: LaneState) {
         let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
         match (lane.is_open(), is_open) {
             (false, true) => self.open[at.wave] += 1,
