@@ -29,12 +29,12 @@ look_at_instance() {
     identify
     healthy=no
     ! passed || healthy=yes
+    [ -z "$MEMORY" ] || look_at_memory
     # More than one release on a port goes as one word.
     # shellcheck disable=SC2086
     set -- ${RUNNING:--}
     IFS=,
     printf 'instance %s %s %s\n' "$PORT" "$*" "$healthy"
-    [ -z "$MEMORY" ] || look_at_memory
 }
 
 # What the processes of the instance have in memory; those that were forked from one share some of it, which counts twice here.
