@@ -29,25 +29,17 @@ impl Scheduler {
             return;
         }
         let goes_on = self.stop.is_none() || (self.all_met && self.stop == Some(Stop::Cancelled(Cancel::Finish)));
-        if !goes_on {
-            while let Some(at) = self.met.pop_front() {
-                let why = self.turns_back(at).unwrap_or("the hosts did not meet");
-                self.give_up_waiting(at, why);
-            }
-            return;
-        }
-        self.all_met = self.all_met || (self.open_lanes(wave) == 0 && self.next_to_open(wave).is_none());
-        while self.all_met && self.open_lanes(wave) < self.plan.waves[wave].max_in_flight {
+        let nobody_is_missing = self.open_lanes(wave) == 0 && self.next_to_open(wave).is_none();
+        self.all_met = self.all_met || (goes_on && nobody_is_missing);
+        while (self.all_met || !goes_on) && self.open_lanes(wave) < self.plan.waves[wave].max_in_flight {
             let Some(at) = self.met.pop_front() else { return };
-            if let LaneState::Met(step) = *self.state(at) {
+            let LaneState::Met(step) = *self.state(at) else { continue };
+            if goes_on {
                 self.go_on(at, step + 1);
+            } else {
+                let why = self.turns_back(at).unwrap_or("the hosts did not meet");
+                self.undo(at, step, Failure::new(why));
             }
-        }
-    }
-
-    fn give_up_waiting(&mut self, at: LaneRef, why: &str) {
-        if let LaneState::Met(step) = *self.state(at) {
-            self.undo(at, step, Failure::new(why));
         }
     }
 }

@@ -84,7 +84,7 @@ impl Size {
 pub struct Run {
     /// Shell that is run in the fleet's directory beforehand, with hosts below `hosts`.
     pub before: Option<String>,
-    /// Its arguments.
+    /// Its arguments; `{release new}` is the id of the release that behaves as `new`.
     pub arguments: Vec<String>,
     /// Its exit code; minus a signal's number if that is to end it.
     pub exit: i32,
