@@ -27,7 +27,7 @@ pub(super) fn read(
         let command = templates.command(value, Known::Port)?;
         uses_port(value, command, count, "an instance that serves would be stopped with one that does not")
     });
-    let keep_warm = table.or("keep-warm", take::duration, KEEP_WARM);
+    let keep_warm = table.or("keep-warm", take::duration_or_none, KEEP_WARM);
     table.finish();
     if !hotswap {
         let error = Diagnostic::new(

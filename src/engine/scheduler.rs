@@ -9,7 +9,7 @@ use super::floor::Room;
 use super::lane::{LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
-use crate::plan::{Gate, Lane, OnFailure, Phase, Plan, Wave};
+use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Wave};
 
 /// The wait between two looks while the floor lets no lane open.
 ///
@@ -44,6 +44,8 @@ pub struct Scheduler {
     pub(super) all_met: bool,
     pub(super) fruitless_looks: u32,
     reason: Option<String>,
+    /// What was cut off, by the host, in the step's words.
+    pub(super) cut_off: Vec<(HostName, String)>,
     finished: bool,
     commands: Vec<Command>,
 }
@@ -87,6 +89,7 @@ impl Scheduler {
             all_met: false,
             fruitless_looks: 0,
             reason: None,
+            cut_off: Vec::new(),
             finished: false,
             commands: Vec::new(),
         }
@@ -133,6 +136,7 @@ impl Scheduler {
 
     fn step_finished(&mut self, at: LaneRef, result: StepResult) {
         let LaneState::Running(step) = *self.state(at) else { return };
+        self.note_cut(at, step, &result);
         match result {
             StepResult::Ok(_) => match self.turns_back(at) {
                 Some(why) => self.undo(at, step, Failure::new(why)),
@@ -144,6 +148,14 @@ impl Scheduler {
                 self.undo(at, step, failure);
             }
         }
+    }
+
+    /// A user's own command may say what it likes.
+    fn note_cut(&mut self, at: LaneRef, step: usize, result: &StepResult) {
+        let lane = self.lane(at);
+        let words = result.cut_off().filter(|_| !matches!(lane.steps[step].action, Action::Task { .. }));
+        let found = words.map(|words| (lane.host.clone(), words.to_owned()));
+        self.cut_off.extend(found);
     }
 
     fn undo_finished(&mut self, at: LaneRef, result: StepResult) {

@@ -7,5 +7,5 @@ check_idle || fail "$WHY" "see who else deploys"
 if ! wait_until_free "$DRAIN_TIMEOUT"; then
     [ "$LEFTOVER" = cut ] ||
         fail "$LEFT after ${DRAIN_TIMEOUT}s" "wait for their end: the release that ran before still serves them; with \`[drain] leftover = \"cut\"\` they are ended"
-    printf 'said %s: they end when it is restarted\n' "$LEFT"
+    printf 'said %s: cut off when it is restarted\n' "$LEFT"
 fi

@@ -327,7 +327,7 @@ fi
 if ! drain; then
     WHY="$LEFT after ${DRAIN_TIMEOUT}s"
     [ "$LEFTOVER" = cut ] || give_up_drain
-    printf 'said %s: they end when it is restarted\n' "$LEFT"
+    printf 'said %s: cut off when it is restarted\n' "$LEFT"
     exit 0
 fi
 [ -z "$DRAIN" ] || printf 'said drained in %s\n' "$(seconds "$DRAINED")"

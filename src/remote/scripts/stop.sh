@@ -37,10 +37,14 @@ alone restart "$((STOP_TIMEOUT + 10))"
 now
 if [ "$AFTER" != 0 ]; then
     later
+    if ! wait_until_free 0; then
+        [ "$LEFTOVER" = cut ] && fate='cut off when it is stopped' || fate='stopped when they end'
+        printf 'said %s: %s\n' "$LEFT" "$fate"
+    fi
     exit 0
 fi
 check_idle || fail "$WHY" "see who else deploys"
 supersede
 scratch
 each_instance stop_instance || exit 1
-[ -z "$LEFT" ] || printf 'said %s: they were cut\n' "$LEFT"
+[ -z "$LEFT" ] || printf 'said %s: cut off\n' "$LEFT"

@@ -43,7 +43,7 @@ pub struct Scenario {
     /// Whether clients send requests meanwhile; then none may be lost.
     #[serde(default = "yes")]
     pub load: bool,
-    /// So many clients hold a stream of events open meanwhile. That one ends is no loss; see `streams-ended`.
+    /// So many clients hold a stream open meanwhile: events of the server, and every other one a websocket. That one ends is no loss; see `streams-ended`.
     #[serde(default)]
     pub streams: usize,
     /// The runs of shipit, one after the other.
