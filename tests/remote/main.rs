@@ -9,5 +9,6 @@ mod hostile;
 mod observe;
 mod rig;
 mod stage;
+mod stop;
 mod task;
 mod warm;

@@ -20,6 +20,9 @@ use super::{Behaviour, Health, checksum};
 /// Time between two events of a stream; short, so that a test sees quickly whether a stream still lives.
 const EVENT_EVERY: Duration = Duration::from_millis(200);
 
+/// What proves to haproxy, which insists on it, that the server has seen the key of the load's clients: RFC 6455's hash of it.
+const ACCEPT: &str = "nDPgbti2EobiU0yYLqX/7jFNMTE=";
+
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// One running release of the app.
@@ -63,6 +66,7 @@ impl App {
         let mut response = self.dressed(101, text(String::new()));
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(ACCEPT));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         tokio::spawn(async move {
             if let Ok(upgraded) = hyper::upgrade::on(request).await {
