@@ -67,6 +67,8 @@ enum Bench {
     Rolling(bench::FloorOptions),
     /// Hot-swap, all hosts at once.
     Hotswap(bench::FloorOptions),
+    /// Hot-swap, by Capistrano and by Ansible.
+    Peers(bench::PeersOptions),
     /// Preboot against hot-swap, on one fleet.
     Preboot(bench::PrebootOptions),
     /// A deploy to hundreds of hosts on which there is nothing to wait for.
@@ -99,6 +101,7 @@ pub fn run() -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Bench(Bench::Rolling(options)) => bench::against_floor(Contest::Rolling, &options),
         Command::Bench(Bench::Hotswap(options)) => bench::against_floor(Contest::Hotswap, &options),
+        Command::Bench(Bench::Peers(options)) => bench::peers(&options),
         Command::Bench(Bench::Preboot(options)) => bench::preboot(&options),
         Command::Bench(Bench::Scale(options)) => bench::scale(&options),
         Command::Bench(Bench::Upload(options)) => bench::upload(&options),
