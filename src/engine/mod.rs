@@ -4,6 +4,7 @@
 //! [`Event`]s, are what reporters read and what is journaled.
 
 mod back;
+mod books;
 mod event;
 mod fact;
 mod floor;

@@ -9,7 +9,7 @@ use super::floor::Room;
 use super::lane::{LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
-use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Wave};
+use crate::plan::{Action, Gate, OnFailure, Phase, Plan, Wave};
 
 /// The wait between two looks while the floor lets no lane open.
 ///
@@ -30,7 +30,7 @@ pub struct Scheduler {
     pub(super) lanes: Vec<Vec<LaneState>>,
     /// How many lanes of each wave are open, and the first that may still wait: counting them anew at every fact would take
     /// longer than the deploy where there are thousands.
-    open: Vec<usize>,
+    pub(super) open: Vec<usize>,
     first_waiting: Vec<usize>,
     wave: Option<usize>,
     failed: BTreeSet<HostName>,
@@ -393,35 +393,5 @@ impl Scheduler {
             self.wait = Wait::Nothing;
         }
         self.commands.push(Command::CloseLane { at, end });
-    }
-
-    pub(super) fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
-        (0..self.lanes[wave].len()).map(move |lane| LaneRef { wave, lane })
-    }
-
-    pub(super) fn open_lanes(&self, wave: usize) -> usize {
-        self.open[wave]
-    }
-
-    pub(super) fn wave(&self, at: LaneRef) -> &Wave {
-        &self.plan.waves[at.wave]
-    }
-
-    pub(super) fn lane(&self, at: LaneRef) -> &Lane {
-        &self.wave(at).lanes[at.lane]
-    }
-
-    pub(super) fn state(&self, at: LaneRef) -> &LaneState {
-        &self.lanes[at.wave][at.lane]
-    }
-
-    pub(super) fn put(&mut self, at: LaneRef, state: LaneState) {
-        let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
-        match (lane.is_open(), is_open) {
-            (false, true) => self.open[at.wave] += 1,
-            (true, false) => self.open[at.wave] -= 1,
-            _ => {}
-        }
-        *lane = state;
     }
 }
