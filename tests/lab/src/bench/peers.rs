@@ -68,9 +68,9 @@ fn capistrano(contender: &Contender, version: &str) -> Result<Duration> {
 fn ansible(contender: &Contender, version: &str) -> Result<Duration> {
     let layout = &contender.fleet.layout;
     let inventory = layout.root.join("peers.ini");
-    let hosts: String =
-        contender.fleet.web.iter().map(|host| format!("{} address={}\n", host.name, host.address)).collect();
-    std::fs::write(&inventory, hosts).map_err(Error::file("write", &inventory))?;
+    let hosts: Vec<String> =
+        contender.fleet.web.iter().map(|host| format!("{} address={}", host.name, host.address)).collect();
+    std::fs::write(&inventory, hosts.join("\n")).map_err(Error::file("write", &inventory))?;
     let mut command = Command::new("ansible-playbook");
     command.arg("-i").arg(inventory).arg(workspace::root().join("tests/lab/bench/playbook.yml"));
     let arguments = format!("-F {} -o ControlMaster=auto -o ControlPersist=30s", layout.ssh_config().display());
