@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shipit::engine::{Cancel, Command, Fact, LaneEnd, LaneRef, Scheduler};
-use shipit::model::{Failure, HostName, StepResult, Until, View};
+use shipit::model::{Failure, HostName, Instance, StepResult, Until, View};
 use shipit::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
 
 const RELEASE: &str = "20261120-224512-1a2b3c4d";
@@ -58,6 +58,25 @@ fn plan_that(
     })
 }
 
+/// A preboot of so many hosts: booted, then flipped when all are.
+fn preboot(hosts: usize, max_in_flight: usize, max_failures: usize) -> Arc<Plan> {
+    let step = |action, undo| Step { action, undo, timeout: Duration::from_secs(1) };
+    let flip = |port| Action::Flip { to: vec![Instance(port)] };
+    let mut plan = (*plan_that(OnFailure::TakeBack, hosts, max_in_flight, 1, max_failures)).clone();
+    for lane in &mut plan.waves[0].lanes {
+        lane.steps = vec![
+            step(
+                Action::Activate { release: Some(RELEASE.parse().unwrap()), instances: vec![] },
+                vec![Action::Stop { instances: vec![], after: Duration::ZERO }],
+            ),
+            step(Action::Meet, vec![]),
+            step(flip(5040), vec![flip(4040)]),
+            step(Action::Watch, vec![]),
+        ];
+    }
+    Arc::new(plan)
+}
+
 /// What a command that waits for its answer was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Pending {
@@ -73,6 +92,9 @@ struct World {
     pending: Vec<Pending>,
     /// Hosts that the balancers keep out.
     out: BTreeSet<HostName>,
+    /// Hosts that have the release in their idle instances or live on it, and hosts that live on it.
+    booted: BTreeSet<HostName>,
+    flipped: BTreeSet<HostName>,
     ends: BTreeMap<LaneRef, LaneEnd>,
     opened: BTreeSet<LaneRef>,
     faults: usize,
@@ -89,6 +111,8 @@ impl World {
             plan,
             pending: vec![],
             out: BTreeSet::new(),
+            booted: BTreeSet::new(),
+            flipped: BTreeSet::new(),
             ends: BTreeMap::new(),
             opened: BTreeSet::new(),
             faults: 0,
@@ -113,6 +137,12 @@ impl World {
         match action {
             Action::Drain => drop(self.out.insert(host.clone())),
             Action::Enable { .. } => drop(self.out.remove(host)),
+            Action::Activate { release: Some(_), .. } => drop(self.booted.insert(host.clone())),
+            // The host itself looks where its nginx sends traffic, and stops nothing that gets any.
+            Action::Stop { .. } if self.flipped.contains(host) => {}
+            Action::Stop { .. } => drop(self.booted.remove(host)),
+            Action::Flip { to } if to[0] == Instance(5040) => drop(self.flipped.insert(host.clone())),
+            Action::Flip { .. } => drop(self.flipped.remove(host)),
             _ => {}
         }
     }
@@ -127,6 +157,7 @@ impl World {
                         assert!(!budget_used, "a lane opened although the failure budget was used up");
                         assert!(self.opened.insert(at), "a lane opened twice");
                     }
+                    self.check_flip(at, step);
                     self.pending.push(Pending::Step(at, step));
                 }
                 Command::Undo { at, action } => {
@@ -151,12 +182,21 @@ impl World {
         self.check();
     }
 
+    /// Nobody flips before all hosts are healthy on the release, but for those that failed within the budget.
+    fn check_flip(&self, at: LaneRef, step: usize) {
+        if matches!(self.plan.waves[at.wave].lanes[at.lane].steps[step].action, Action::Flip { .. }) {
+            let missing = self.plan.fleet.len() - self.booted.len();
+            assert!(missing <= self.failed && self.failed <= self.plan.max_failures, "a host flipped too early");
+        }
+    }
+
     /// The promises, on the world.
     fn check(&self) {
         let wave = &self.plan.waves[0];
         let serving = self.plan.fleet.len() - self.out.len();
         assert!(serving >= wave.min_serving.unwrap(), "the floor is broken: {serving} serve\n{self:#?}");
-        let open = self.opened.iter().filter(|at| !self.ends.contains_key(at)).count();
+        // A lane that waits for the others does nothing.
+        let open = self.pending.iter().filter(|one| **one != Pending::Look).count();
         assert!(open <= wave.max_in_flight, "{open} lanes are open");
         if self.finished {
             // A look changes nothing, so nobody waits for it.
@@ -237,19 +277,24 @@ impl World {
         let mut pending = self.pending.clone();
         pending.sort();
         format!(
-            "{pending:?} {:?} {:?} {:?} {} {} {}",
-            self.out, self.ends, self.opened, self.faults, self.cancels, self.finished
+            "{pending:?} {:?} {:?} {:?} {:?} {:?} {} {} {}",
+            self.out, self.booted, self.flipped, self.ends, self.opened, self.faults, self.cancels, self.finished
         )
     }
 }
 
 fn explore(plan: &Arc<Plan>, most_faults: usize) -> usize {
+    explore_to(plan, most_faults, |_| ())
+}
+
+fn explore_to(plan: &Arc<Plan>, most_faults: usize, at_the_end: impl Fn(&World)) -> usize {
     let first = World::new(plan.clone());
     let mut seen = HashSet::from([first.key()]);
     let mut left = vec![first];
     let mut ends = 0;
     while let Some(world) = left.pop() {
         if world.finished {
+            at_the_end(&world);
             ends += 1;
             continue;
         }
@@ -286,6 +331,21 @@ fn when_all_go_back_together_nobody_stays_behind_and_the_floor_holds() {
     for (hosts, in_flight, floor, faults) in [(2, 1, 1, 2), (3, 2, 1, 2), (4, 2, 2, 1)] {
         let states = explore(&plan_that(OnFailure::TakeBack, hosts, in_flight, floor, 0), faults);
         println!("{hosts} hosts, {in_flight} in flight, floor {floor}, {faults} faults: {states} states");
+    }
+}
+
+#[test]
+fn either_all_hosts_flip_or_none_and_a_lane_that_waits_never_stays_behind() {
+    for (hosts, in_flight, failures, faults) in [(1, 1, 0, 2), (2, 1, 0, 2), (3, 3, 0, 2), (3, 2, 1, 2), (4, 2, 0, 1)] {
+        let plan = preboot(hosts, in_flight, failures);
+        let states = explore_to(&plan, faults, |world| {
+            let broken = world.ends.values().any(|end| matches!(end, LaneEnd::Broken { .. }));
+            assert!(broken || world.booted == world.flipped, "a release was left in idle instances\n{world:#?}");
+            let all = world.flipped.len() + world.failed >= hosts;
+            let none = world.flipped.is_empty();
+            assert!(broken || all || none, "some hosts flipped and some did not\n{world:#?}");
+        });
+        println!("{hosts} hosts, {in_flight} in flight, {failures} failures allowed, {faults} faults: {states} states");
     }
 }
 

@@ -13,10 +13,11 @@ use super::release::{Meant, What, released, with_reference};
 use super::say;
 use crate::artifact::{self, Artifact, ArtifactError};
 use crate::config::Demands;
-use crate::driver::{Fleet, Watchword, preflight};
+use crate::driver::{Fleet, Watchword, check_memory, preflight};
 use crate::engine::End;
 use crate::model::{
-    BadRelease, Host, HostName, Inventory, Observation, Options, Reach, Recipe, Rounding, Run, RunId, Verb,
+    BadRelease, Host, HostFacts, HostName, Inventory, Observation, Options, Reach, Recipe, Rounding, Run, RunId,
+    StrategyName, Verb,
 };
 use crate::plan::Plan;
 use crate::remote::Purpose;
@@ -210,26 +211,42 @@ async fn find_out(
     let (mut observed, past) = look(fleet, wish, made.as_ref(), &look_at(inventory, recipe, picked), picked).await;
     options.skipped = skipped(app, wish, inventory, recipe, &observed, picked, &options)?;
     let picked: Vec<&Host> = picked.iter().copied().filter(|host| !options.skipped.contains(&host.name)).collect();
-    let names_one_out =
-        |host: &&Host| observed.hosts.get(&host.name).is_some_and(|facts| facts.unrouted().next().is_some());
+    let names_one_out = |host: &&Host| observed.hosts.get(&host.name).is_some_and(HostFacts::is_misrouted);
     if options.strategy.uses_local_nginx() || picked.iter().any(names_one_out) {
         fleet.check_routes(&picked, &mut observed).await;
     }
-    let mut asked = observed.clone();
-    asked.hosts.retain(|host, _| !options.skipped.contains(host));
-    let survey = preflight(&asked, inventory, &picked, |host| fleet.unreachable(host)?.help.clone());
-    if !survey.is_clear() {
-        say::survey(app.paint(), &survey);
-        return Err(Exit::Preflight);
-    }
-    app.notes(&observed);
+    clear(app, fleet, inventory, &observed, &picked, &options)?;
     say_broken(app, past.broken.iter().map(|(host, count)| (host, *count)));
     let Meant { release, left } = released(app, wish, recipe, &observed, &picked, past.runs.first(), made.as_ref())?;
+    if options.strategy == StrategyName::Preboot {
+        check_memory(&mut observed, &picked, Some(&release.id));
+        clear(app, fleet, inventory, &observed, &picked, &options)?;
+    }
+    app.notes(&observed);
     fleet.carry(made.and_then(|artifact| artifact.archive));
     let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options: &options };
     let plan = strategy::plan(&input).map_err(|error| refuse(app, &error))?;
     let settles = wish.resumes.is_some() || past.runs.first().is_some_and(|run| run.outcome.is_none());
     Ok(Found { observed, plan, left, settles })
+}
+
+/// Refuses where something stands in the way.
+fn clear(
+    app: &App,
+    fleet: &Fleet<OpenSsh>,
+    inventory: &Inventory,
+    observed: &Observation,
+    picked: &[&Host],
+    options: &Options,
+) -> Result<(), Exit> {
+    let mut asked = observed.clone();
+    asked.hosts.retain(|host, _| !options.skipped.contains(host));
+    let survey = preflight(&asked, inventory, picked, |host| fleet.unreachable(host)?.help.clone());
+    if survey.is_clear() {
+        return Ok(());
+    }
+    say::survey(app.paint(), &survey);
+    Err(Exit::Preflight)
 }
 
 /// What the journals tell of the runs before.

@@ -15,11 +15,11 @@ use super::{roles, take};
 /// that needs more than a minute to hand over is better told so than waited for.
 const RESTART_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Reads `[app]`.
-pub(super) fn read(table: &Table<'_>, around: Surroundings<'_>) -> Result<AppSpec, Wrong> {
+/// Reads `[app]`, whose commands are run for so many `sets` of instances.
+pub(super) fn read(table: &Table<'_>, around: Surroundings<'_>, sets: usize) -> Result<AppSpec, Wrong> {
     let role = table.required("role", "\"app\"", |value| roles::of_a_host(value, around.hosts));
-    let instances = table.required("instances", "[4040, 4041]", instances);
-    let count = instances.as_ref().map_or(0, Vec::len);
+    let instances = table.required("instances", "[4040, 4041]", ports);
+    let count = instances.as_ref().map_or(0, Vec::len) * sets;
     let restart = table.required("restart", "\"sudo -n systemctl restart app@{port}\"", |value| {
         let command = around.templates.command(value, Known::Instance)?;
         uses_port(value, command, count, "each would be restarted as often as there are instances")
@@ -46,7 +46,7 @@ pub(super) fn uses_port(
 }
 
 /// A list of ports, none twice.
-fn instances(value: &Value<'_>) -> Result<Vec<Instance>, Wrong> {
+pub(super) fn ports(value: &Value<'_>) -> Result<Vec<Instance>, Wrong> {
     if value.is_number() {
         let error = value.wrong("must be a list of ports", "this is a number");
         return Err(value.fail_with(error.help("write each instance's port: `[4040, 4041]`")));

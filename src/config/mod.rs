@@ -17,6 +17,7 @@ mod hotswap;
 mod inventory;
 mod limits;
 mod linked;
+mod preboot;
 mod project;
 mod range;
 mod recipe;

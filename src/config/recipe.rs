@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use crate::model::{
-    AppSpec, DrainSpec, HealthSpec, Host, HotswapSpec, Recipe, RecipeName, ReleaseSpec, Task, WarmSpec, WatchSpec,
+    AppSpec, DrainSpec, HealthSpec, Host, HotswapSpec, PrebootSpec, Recipe, RecipeName, ReleaseSpec, Task, WarmSpec,
+    WatchSpec,
 };
 
 use super::report::Wrong;
 use super::table::Table;
 use super::template::Templates;
-use super::{app, drain, health, hotswap, release, tasks, warm, watch};
+use super::{app, drain, health, hotswap, preboot, release, tasks, warm, watch};
 
 /// What a recipe is read for.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,7 @@ pub(super) struct Draft {
     pub drain: Result<DrainSpec, Wrong>,
     pub watch: Result<WatchSpec, Wrong>,
     pub hotswap: Result<Option<HotswapSpec>, Wrong>,
+    pub preboot: Result<Option<PrebootSpec>, Wrong>,
     pub tasks: Result<Vec<Task>, Wrong>,
 }
 
@@ -43,10 +45,12 @@ pub(super) fn read(root: &Table<'_>, around: Surroundings<'_>) -> Draft {
     let release = root
         .required_section("release", "it says what is shipped, and to where", "`root` and `source`")
         .and_then(|table| release::read(&table, around));
+    // With a second set, even what one instance has must tell two apart.
+    let sets = if root.has("preboot") { 2 } else { 1 };
     let app = root
         .required_section("app", "it says what runs on the hosts", "`role`, `instances` and `restart`")
-        .and_then(|table| app::read(&table, around));
-    let instances = app.as_ref().map_or(0, |app| app.instances.len());
+        .and_then(|table| app::read(&table, around, sets));
+    let instances = app.as_ref().map_or(0, |app| app.instances.len() * sets);
     let draft = Draft {
         release,
         health: root
@@ -62,6 +66,10 @@ pub(super) fn read(root: &Table<'_>, around: Surroundings<'_>) -> Draft {
         hotswap: root
             .section("hotswap")
             .and_then(|table| table.map(|table| hotswap::read(&table, templates, instances)).transpose()),
+        preboot: root.section("preboot").and_then(|table| {
+            let read = |table| preboot::read(&table, templates, app.as_ref().ok(), root.has("hotswap"));
+            table.map(read).transpose()
+        }),
         tasks: tasks::read(root, around, app.as_ref().ok().map(|app| &app.role)),
         app,
     };
@@ -81,6 +89,7 @@ impl Draft {
             drain: self.drain?,
             watch: self.watch?,
             hotswap: self.hotswap?,
+            preboot: self.preboot?,
             tasks: self.tasks?,
         })
     }

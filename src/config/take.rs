@@ -36,6 +36,14 @@ pub(super) fn line<'d>(value: &Value<'d>) -> Result<&'d str, Wrong> {
 
 /// A time longer than none.
 pub(super) fn duration(value: &Value<'_>) -> Result<Duration, Wrong> {
+    match duration_or_none(value)? {
+        Duration::ZERO => Err(value.fail("must be longer than nothing", "this is no time at all")),
+        some => Ok(some),
+    }
+}
+
+/// The same where no time at all has a meaning.
+pub(super) fn duration_or_none(value: &Value<'_>) -> Result<Duration, Wrong> {
     const EXAMPLES: &str = "times are written like `\"30s\"`, `\"500ms\"` or `\"1m 30s\"`";
     let written = value.written().trim_matches(['"', '\'']);
     if value.is_number() || written.parse::<u32>().is_ok() {
@@ -50,11 +58,10 @@ pub(super) fn duration(value: &Value<'_>) -> Result<Duration, Wrong> {
         return Err(value.fail("must be longer than nothing", "this is a time in the past"));
     }
     let parsed = parsed.unsigned_abs();
-    match parsed {
-        Duration::ZERO => Err(value.fail("must be longer than nothing", "this is no time at all")),
-        _ if parsed > LONGEST => Err(value.fail("must be at most a day", "this is more than 24 hours")),
-        _ => Ok(parsed),
+    if parsed > LONGEST {
+        return Err(value.fail("must be at most a day", "this is more than 24 hours"));
     }
+    Ok(parsed)
 }
 
 /// `3` or `"25%"`.

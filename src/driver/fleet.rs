@@ -196,7 +196,7 @@ impl<T: Transport> Fleet<T> {
             coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
         let script = look(&self.site(), host, purpose, archive, size);
         match session.run(&script, self.recipe.health.timeout + LOOK_SLACK, &Progress::unheard()).await {
-            Ok(output) => read_facts(&output),
+            Ok(output) => read_facts(&output).split(self.recipe.second_set()),
             Err(error) => unreachable(error.to_string()),
         }
     }

@@ -9,6 +9,7 @@ mod guard;
 mod guards;
 mod hand;
 mod history;
+mod memory;
 mod signals;
 mod survey;
 mod world;
@@ -28,6 +29,7 @@ use crate::transport::Progress;
 
 pub use fleet::Fleet;
 pub use guards::{LockHeld, Watchword};
+pub use memory::check_memory;
 pub use signals::cancels;
 pub use survey::{Survey, preflight};
 pub use world::{Deed, Undo, World};

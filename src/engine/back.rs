@@ -16,6 +16,7 @@ impl Scheduler {
     pub(super) fn turns_back(&self, at: LaneRef) -> Option<&'static str> {
         match self.stop {
             Some(Stop::Cancelled(Cancel::Unwind)) => Some("cancelled"),
+            Some(Stop::Cancelled(Cancel::Finish)) if self.has_yet_to_meet(at) => Some("cancelled"),
             Some(Stop::Failed) if self.wave(at).on_failure == OnFailure::TakeBack => Some(WITH_OTHERS),
             _ => None,
         }

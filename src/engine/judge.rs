@@ -7,6 +7,9 @@ use super::{End, HostEnd, LaneEnd, Outcome, Scheduler};
 use crate::model::{HostName, ReleaseId};
 use crate::plan::{Phase, Plan};
 
+/// So many times that something was cut off are told one by one; the log has them all.
+const CUTS_TOLD: usize = 8;
+
 /// What the fleet looked like before and after, as far as an outcome needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aftermath {
@@ -73,9 +76,19 @@ impl Outcome {
             end,
             hosts: states,
             failures: failures.into_iter().map(|(_, host, verb, failure)| (host.clone(), verb, failure)).collect(),
-            notes: scheduler.reason().map(str::to_owned).into_iter().chain(unseen).collect(),
+            notes: scheduler.reason().map(str::to_owned).into_iter().chain(unseen).chain(cut_off(scheduler)).collect(),
         }
     }
+}
+
+/// What users lost because it took longer than it might.
+fn cut_off(scheduler: &Scheduler) -> Option<String> {
+    let all = &scheduler.cut_off;
+    let told =
+        all.iter().take(CUTS_TOLD).map(|(host, words)| format!("{host} ({words})")).collect::<Vec<_>>().join(", ");
+    let more = all.len().saturating_sub(CUTS_TOLD);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    (!all.is_empty()).then(|| format!("cut off before their end: {told}{more}"))
 }
 
 /// The code is chosen here, once, from where the hosts are and not from how they got there.

@@ -42,6 +42,8 @@ pub(super) enum LaneState {
     Waiting,
     /// The step runs.
     Running(usize),
+    /// It has come to the step at which it waits for the others.
+    Met(usize),
     /// What was done is being taken back.
     Undoing(Undoing),
     /// Over.

@@ -4,11 +4,13 @@
 //! [`Event`]s, are what reporters read and what is journaled.
 
 mod back;
+mod books;
 mod event;
 mod fact;
 mod floor;
 mod judge;
 mod lane;
+mod meet;
 mod outcome;
 mod scheduler;
 

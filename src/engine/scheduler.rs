@@ -9,7 +9,7 @@ use super::floor::Room;
 use super::lane::{LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
-use crate::plan::{Gate, Lane, OnFailure, Phase, Plan, Wave};
+use crate::plan::{Action, Gate, OnFailure, Phase, Plan, Wave};
 
 /// The wait between two looks while the floor lets no lane open.
 ///
@@ -30,7 +30,7 @@ pub struct Scheduler {
     pub(super) lanes: Vec<Vec<LaneState>>,
     /// How many lanes of each wave are open, and the first that may still wait: counting them anew at every fact would take
     /// longer than the deploy where there are thousands.
-    open: Vec<usize>,
+    pub(super) open: Vec<usize>,
     first_waiting: Vec<usize>,
     wave: Option<usize>,
     failed: BTreeSet<HostName>,
@@ -39,8 +39,13 @@ pub struct Scheduler {
     gates_passed: BTreeSet<usize>,
     /// Lanes that were done, and are to be undone because of others.
     pub(super) take_back: VecDeque<(LaneRef, Failure)>,
+    /// Lanes of the open wave that wait for the others, in the order of coming; and whether the others have come.
+    pub(super) met: VecDeque<LaneRef>,
+    pub(super) all_met: bool,
     pub(super) fruitless_looks: u32,
     reason: Option<String>,
+    /// What was cut off, by the host, in the step's words.
+    pub(super) cut_off: Vec<(HostName, String)>,
     finished: bool,
     commands: Vec<Command>,
 }
@@ -80,8 +85,11 @@ impl Scheduler {
             wait: Wait::Nothing,
             gates_passed: BTreeSet::new(),
             take_back: VecDeque::new(),
+            met: VecDeque::new(),
+            all_met: false,
             fruitless_looks: 0,
             reason: None,
+            cut_off: Vec::new(),
             finished: false,
             commands: Vec::new(),
         }
@@ -128,17 +136,26 @@ impl Scheduler {
 
     fn step_finished(&mut self, at: LaneRef, result: StepResult) {
         let LaneState::Running(step) = *self.state(at) else { return };
+        self.note_cut(at, step, &result);
         match result {
             StepResult::Ok(_) => match self.turns_back(at) {
                 Some(why) => self.undo(at, step, Failure::new(why)),
                 None if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
-                None => self.perform(at, step + 1),
+                None => self.go_on(at, step + 1),
             },
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.count_failure(at);
                 self.undo(at, step, failure);
             }
         }
+    }
+
+    /// A user's own command may say what it likes.
+    fn note_cut(&mut self, at: LaneRef, step: usize, result: &StepResult) {
+        let lane = self.lane(at);
+        let words = result.cut_off().filter(|_| !matches!(lane.steps[step].action, Action::Task { .. }));
+        let found = words.map(|words| (lane.host.clone(), words.to_owned()));
+        self.cut_off.extend(found);
     }
 
     fn undo_finished(&mut self, at: LaneRef, result: StepResult) {
@@ -237,6 +254,7 @@ impl Scheduler {
                 continue;
             };
             self.go_back(wave);
+            self.meet(wave);
             if self.open_lanes(wave) > 0 || self.wait == Wait::Gate || !self.take_back.is_empty() {
                 self.open_more(wave);
                 return;
@@ -264,6 +282,7 @@ impl Scheduler {
         let next = (from..self.plan.waves.len()).find(|wave| self.may_open(*wave) && !self.is_for_success(*wave));
         if let Some(wave) = next {
             self.wave = Some(wave);
+            self.all_met = false;
             self.fruitless_looks = 0;
             self.commands.push(Command::OpenWave { wave });
             self.check_tasks(wave);
@@ -307,7 +326,7 @@ impl Scheduler {
     }
 
     /// The next lane that the bound leaves room for; hosts that failed before are passed over.
-    fn next_to_open(&mut self, wave: usize) -> Option<LaneRef> {
+    pub(super) fn next_to_open(&mut self, wave: usize) -> Option<LaneRef> {
         if self.open_lanes(wave) >= self.plan.waves[wave].max_in_flight {
             return None;
         }
@@ -348,7 +367,7 @@ impl Scheduler {
         }
     }
 
-    fn perform(&mut self, at: LaneRef, step: usize) {
+    pub(super) fn perform(&mut self, at: LaneRef, step: usize) {
         self.put(at, LaneState::Running(step));
         self.commands.push(Command::Perform { at, step });
     }
@@ -374,35 +393,5 @@ impl Scheduler {
             self.wait = Wait::Nothing;
         }
         self.commands.push(Command::CloseLane { at, end });
-    }
-
-    pub(super) fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
-        (0..self.lanes[wave].len()).map(move |lane| LaneRef { wave, lane })
-    }
-
-    pub(super) fn open_lanes(&self, wave: usize) -> usize {
-        self.open[wave]
-    }
-
-    pub(super) fn wave(&self, at: LaneRef) -> &Wave {
-        &self.plan.waves[at.wave]
-    }
-
-    pub(super) fn lane(&self, at: LaneRef) -> &Lane {
-        &self.wave(at).lanes[at.lane]
-    }
-
-    pub(super) fn state(&self, at: LaneRef) -> &LaneState {
-        &self.lanes[at.wave][at.lane]
-    }
-
-    fn put(&mut self, at: LaneRef, state: LaneState) {
-        let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
-        match (lane.is_open(), is_open) {
-            (false, true) => self.open[at.wave] += 1,
-            (true, false) => self.open[at.wave] -= 1,
-            _ => {}
-        }
-        *lane = state;
     }
 }

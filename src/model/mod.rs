@@ -35,8 +35,8 @@ pub use options::{Options, StrategyName};
 pub use paint::{Colour, Letters, Paint, Sign, Tone};
 pub use ranges::ranges;
 pub use recipe::{
-    AppSpec, DrainSpec, HealthSpec, HotswapSpec, IncludeSpec, Leftover, LinkSpec, Moment, Recipe, ReleaseProof,
-    ReleaseSpec, Source, Task, WarmSpec, WatchSpec,
+    AppSpec, DrainSpec, HealthSpec, HotswapSpec, IncludeSpec, Leftover, LinkSpec, Moment, PrebootSpec, Recipe,
+    ReleaseProof, ReleaseSpec, Source, Task, WarmSpec, WatchSpec,
 };
 pub use release::{Fingerprint, Release, ReleaseId, ReleaseIdError, Size};
 pub use result::{Failure, StepResult};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +39,18 @@ pub struct HostFacts {
     /// The releases that were rolled back from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bad: Vec<BadRelease>,
-    /// The app's processes.
+    /// The app's processes; where there are two sets of instances, those of the set that is live.
     #[serde(default)]
     pub instances: Vec<InstanceFacts>,
+    /// Those of the other set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<InstanceFacts>,
+    /// How much longer an old release is kept warm in the idle set, if an end is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_for: Option<Duration>,
+    /// The memory that new processes could have, in kB, as far as it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_memory: Option<u64>,
     /// The instances that the local nginx sends traffic to; none where there is no `[hotswap]`, or where that can't be told.
     #[serde(default)]
     pub routed: Vec<Instance>,
@@ -93,6 +103,9 @@ pub struct InstanceFacts {
     pub running: Option<ReleaseId>,
     /// Whether its health check passed.
     pub healthy: bool,
+    /// The memory that its processes have, in kB, as far as it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 /// Something that stands in the way of a deploy, and the way out.
@@ -225,6 +238,28 @@ impl HostFacts {
     pub fn unrouted(&self) -> impl Iterator<Item = Instance> + '_ {
         let known = !self.routed.is_empty();
         self.instances.iter().map(|one| one.instance).filter(move |one| known && !self.routed.contains(one))
+    }
+
+    /// The instances of the idle set that the local nginx sends traffic to all the same.
+    pub fn strays(&self) -> impl Iterator<Item = Instance> + '_ {
+        self.idle.iter().map(|one| one.instance).filter(|one| self.routed.contains(one))
+    }
+
+    /// Whether the local nginx sends traffic to other instances than the live ones, as far as that can be told.
+    #[must_use]
+    pub fn is_misrouted(&self) -> bool {
+        self.unrouted().next().is_some() || self.strays().next().is_some()
+    }
+
+    /// The same facts with the two sets of instances told apart. The `second` set is live where the local nginx sends traffic to
+    /// it alone; before the first preboot, and where that can't be told, the other one is.
+    #[must_use]
+    pub fn split(mut self, second: &[Instance]) -> Self {
+        let of_second = |one: &Instance| second.contains(one);
+        let swapped = !self.routed.is_empty() && self.routed.iter().all(of_second);
+        let all = std::mem::take(&mut self.instances);
+        (self.instances, self.idle) = all.into_iter().partition(|one| of_second(&one.instance) == swapped);
+        self
     }
 
     /// Whether those who come by the local nginx get answers: every instance that it sends traffic to is healthy.

@@ -16,18 +16,20 @@ pub enum StrategyName {
     Rolling,
     /// All hosts at once, each toggling its instances behind its local nginx.
     Hotswap,
+    /// All hosts at once, each booting the release beside the old one, then flipping its local nginx in one move.
+    Preboot,
 }
 
 impl StrategyName {
     /// All strategies, for messages and completions.
-    pub const ALL: [Self; 2] = [Self::Rolling, Self::Hotswap];
+    pub const ALL: [Self; 3] = [Self::Rolling, Self::Hotswap, Self::Preboot];
 
     /// Whether hosts change over behind their own nginx.
     #[must_use]
     pub fn uses_local_nginx(self) -> bool {
         match self {
             Self::Rolling => false,
-            Self::Hotswap => true,
+            Self::Hotswap | Self::Preboot => true,
         }
     }
 
@@ -37,6 +39,7 @@ impl StrategyName {
         match self {
             Self::Rolling => "rolling",
             Self::Hotswap => "hotswap",
+            Self::Preboot => "preboot",
         }
     }
 }

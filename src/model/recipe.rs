@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Fingerprint, Instance, RecipeName, Role, TaskName, Template};
+use super::{Fingerprint, HostFacts, Instance, RecipeName, Role, TaskName, Template};
 
 /// `recipes/NAME.toml`, read and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Recipe {
     pub watch: WatchSpec,
     /// The local nginx, for strategies that use it.
     pub hotswap: Option<HotswapSpec>,
+    /// The second set of instances, for the strategy that boots a release beside the old one.
+    pub preboot: Option<PrebootSpec>,
     /// Scripts at fixed moments, in the file's order.
     pub tasks: Vec<Task>,
 }
@@ -181,6 +183,17 @@ pub struct LinkSpec {
     pub socket: Template,
 }
 
+/// `[preboot]`: a second set of instances. One set is live, the other is idle, and each preboot swaps the two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrebootSpec {
+    /// The second set; as many as `[app] instances`, and none of those.
+    pub instances: Vec<Instance>,
+    /// The command that stops an instance, of either set.
+    pub stop: Template,
+    /// How long the old release stays warm after the flip.
+    pub keep_warm: Duration,
+}
+
 /// `[[tasks]]`: a script at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
@@ -235,6 +248,36 @@ impl Moment {
 }
 
 impl Recipe {
+    /// All instances of a host: those of `[app]`, and the second set where there is one.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Instance> {
+        self.app.instances.iter().chain(self.second_set()).copied().collect()
+    }
+
+    /// The instances of `[preboot]`.
+    #[must_use]
+    pub fn second_set(&self) -> &[Instance] {
+        self.preboot.as_ref().map_or(&[], |preboot| &preboot.instances)
+    }
+
+    /// The set that `instance` is of.
+    #[must_use]
+    pub fn set_of(&self, instance: Instance) -> &[Instance] {
+        if self.second_set().contains(&instance) { self.second_set() } else { &self.app.instances }
+    }
+
+    /// The set that is live on the host of `facts`; that of `[app]` unless something else was seen.
+    #[must_use]
+    pub fn live(&self, facts: &HostFacts) -> &[Instance] {
+        facts.instances.first().map_or(&self.app.instances, |one| self.set_of(one.instance))
+    }
+
+    /// The set that is not live on the host of `facts`.
+    #[must_use]
+    pub fn idle(&self, facts: &HostFacts) -> &[Instance] {
+        if self.live(facts) == self.app.instances { self.second_set() } else { &self.app.instances }
+    }
+
     /// The tasks that hang on `moment`, in the file's order.
     pub fn tasks_at(&self, moment: Moment) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(move |task| task.at == moment)

@@ -31,6 +31,20 @@ pub enum StepResult {
     Unknown(Failure),
 }
 
+/// What the words of a step say that ended something of a user's before its time.
+const CUT_OFF: &str = "cut off";
+
+impl StepResult {
+    /// The words of a step that cut off what had outlived its time to drain: `2 connections left on 4040: cut off when …`.
+    #[must_use]
+    pub fn cut_off(&self) -> Option<&str> {
+        match self {
+            Self::Ok(words) if words.contains(CUT_OFF) => Some(words),
+            _ => None,
+        }
+    }
+}
+
 impl Failure {
     /// A failure of which there is no more to say than `what`.
     pub fn new(what: impl Into<String>) -> Self {

@@ -1,10 +1,11 @@
 //! The actions that plans are made of: verbs, with all the data that they need.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Instance, Release, ReleaseId, TaskName, Until};
+use crate::model::{Instance, Release, ReleaseId, TaskName, Until, friendly};
 
 /// One thing that is done to one host.
 ///
@@ -37,7 +38,7 @@ pub enum Action {
         /// What is waited for.
         until: Until,
     },
-    /// Points `current` at the release and restarts the instances that do not run it.
+    /// Points `current` at the release and restarts the instances that do not run it; without instances, only the first.
     Activate {
         /// The release; `None` where there was none, when only the link is taken away.
         release: Option<ReleaseId>,
@@ -64,6 +65,26 @@ pub enum Action {
         /// The instances that get traffic; never none.
         to: Vec<Instance>,
     },
+    /// Waits until all other lanes of the wave have come so far. The scheduler does it, and the lane goes back if it is in vain.
+    Meet,
+    /// The same move of the local nginx, from one set of instances to the other, without a wait for what is left on the old ones: they
+    /// go on, and end it.
+    Flip {
+        /// The instances that get traffic; never none.
+        to: Vec<Instance>,
+    },
+    /// Waits until nothing is left on instances that get no traffic, so that they may be restarted.
+    Clear {
+        /// The instances.
+        instances: Vec<Instance>,
+    },
+    /// Stops instances that get no traffic, once nothing is left on them.
+    Stop {
+        /// The instances.
+        instances: Vec<Instance>,
+        /// How long they are kept before that. With any time at all, the host sees to it by itself.
+        after: Duration,
+    },
     /// Watches the balancers' counters for the host.
     Watch,
     /// Reads back that the host runs the release, marks it as confirmed and prunes old releases.
@@ -72,6 +93,8 @@ pub enum Action {
         release: Release,
         /// How many releases stay.
         keep: usize,
+        /// The instances.
+        instances: Vec<Instance>,
     },
 }
 
@@ -85,10 +108,15 @@ impl Action {
             Self::Task { .. } => "task",
             Self::Drain => "drain",
             Self::Enable { .. } => "enable",
+            Self::Activate { instances, .. } if instances.is_empty() => "current",
             Self::Activate { .. } => "restart",
             Self::Health { .. } => "health",
             Self::Warm { .. } => "warm",
             Self::Route { .. } => "route",
+            Self::Meet => "meet",
+            Self::Flip { .. } => "flip",
+            Self::Clear { .. } => "clear",
+            Self::Stop { .. } => "stop",
             Self::Watch => "watch",
             Self::Confirm { .. } => "confirm",
         }
@@ -112,7 +140,14 @@ impl Action {
             Self::Upload { release } | Self::Stage { release } | Self::Confirm { release, .. } => Some(&release.id),
             Self::Task { release, .. } | Self::Health { release, .. } | Self::Warm { release, .. } => Some(release),
             Self::Activate { release, .. } => release.as_ref(),
-            Self::Drain | Self::Enable { .. } | Self::Route { .. } | Self::Watch => None,
+            Self::Drain
+            | Self::Enable { .. }
+            | Self::Route { .. }
+            | Self::Meet
+            | Self::Flip { .. }
+            | Self::Clear { .. }
+            | Self::Stop { .. }
+            | Self::Watch => None,
         }
     }
 
@@ -120,7 +155,10 @@ impl Action {
     #[must_use]
     pub fn part(&self) -> Option<String> {
         match self {
-            Self::Route { to } => Some(format!("to {}", list(to))),
+            Self::Route { to } | Self::Flip { to } => Some(format!("to {}", list(to))),
+            Self::Clear { instances } => Some(list(instances)),
+            Self::Stop { instances, after } if after.is_zero() => Some(list(instances)),
+            Self::Stop { instances, after } => Some(format!("{} in {}", list(instances), friendly(*after))),
             Self::Activate { instances, .. } | Self::Health { instances, .. } | Self::Warm { instances, .. } => {
                 (instances.len() == 1).then(|| list(instances))
             }

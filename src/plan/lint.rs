@@ -41,6 +41,9 @@ fn lane_faults(wave: &Wave, lane: &Lane, fault: &mut impl FnMut(&str)) {
         fault("there is nothing to do");
     }
     for step in &lane.steps {
+        if matches!(&step.action, Action::Stop { .. }) && wave.phase != Phase::Finish {
+            fault("an instance is stopped before all hosts serve the release");
+        }
         if changes_traffic(&step.action) && step.undo.is_empty() {
             fault(&format!("nothing takes back {}", step.action));
         }
@@ -60,14 +63,19 @@ fn lane_faults(wave: &Wave, lane: &Lane, fault: &mut impl FnMut(&str)) {
     {
         fault("the restart comes before the drain");
     }
-    if restart.is_some() && (health < restart || (enable.is_some() && enable < health)) {
+    let flip = position(lane, |action| matches!(action, Action::Flip { .. }));
+    let too_early = |traffic: Option<usize>| traffic.is_some() && traffic < health;
+    if restart.is_some() && (health < restart || too_early(enable) || too_early(flip)) {
         fault("between the restart and the traffic nothing asks whether the app is healthy");
     }
 }
 
 /// Whether users would feel the action if it were left half done.
 fn changes_traffic(action: &Action) -> bool {
-    matches!(action, Action::Drain | Action::Enable { .. } | Action::Activate { .. } | Action::Route { .. })
+    matches!(
+        action,
+        Action::Drain | Action::Enable { .. } | Action::Activate { .. } | Action::Route { .. } | Action::Flip { .. }
+    )
 }
 
 fn position(lane: &Lane, is: impl Fn(&Action) -> bool) -> Option<usize> {

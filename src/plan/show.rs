@@ -199,7 +199,10 @@ type Row = [(Tone, String); 3];
 fn row(step: &Step) -> Row {
     let undo = step.undo.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let undo = if undo.is_empty() { String::new() } else { format!("undo: {undo}") };
-    let timeout = format!("at most {}", friendly(step.timeout));
+    let timeout = match step.action {
+        Action::Meet => "as long as the others take".to_owned(),
+        _ => format!("at most {}", friendly(step.timeout)),
+    };
     [(Tone::Plain, step.action.to_string()), (Tone::Dim, timeout), (Tone::Dim, undo)]
 }
 

@@ -1,5 +1,7 @@
 //! A look at a host: the script and what its answer says.
 
+use std::time::Duration;
+
 use super::answer::words;
 use super::render::command;
 use super::{LEAST_FREE_KB, Site};
@@ -27,9 +29,10 @@ pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fing
         Purpose::Return => (0, 0),
         Purpose::Deploy | Purpose::Status => (room.bytes.div_ceil(1024).max(LEAST_FREE_KB), room.entries + 16),
     };
-    let script = site.process(host, include_str!("scripts/observe.sh"), None, &recipe.app.instances);
+    let script = site.process(host, include_str!("scripts/observe.sh"), None, &recipe.instances());
     site.with_routes(script, host)
         .with("PURPOSE", if purpose == Purpose::Status { "status" } else { "deploy" })
+        .with("MEMORY", if purpose != Purpose::Status && recipe.preboot.is_some() { "yes" } else { "" })
         .with("DIGEST", coming.map(Fingerprint::as_str).unwrap_or_default())
         .with_lines("LINKED_FILES", &recipe.release.linked_files)
         .with_lines("SUDO", sudo_commands(site, host))
@@ -64,9 +67,11 @@ fn tools(source: Option<&Source>) -> Vec<&'static str> {
 /// What the recipe's commands run by `sudo`, for `sudo -l` to judge: `-u USER` where there is one, `--`, and the command,
 /// quoted.
 fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
-    let app = &site.recipe.app;
-    let scope = |instance: &Instance| crate::model::Scope { instance: Some(*instance), ..site.scope(host) };
-    app.instances.iter().flat_map(|instance| run_by_sudo(&command(&app.restart, &scope(instance)))).collect()
+    let recipe = site.recipe;
+    let scope = |instance| crate::model::Scope { instance: Some(instance), ..site.scope(host) };
+    let commands = || [Some(&recipe.app.restart), recipe.preboot.as_ref().map(|preboot| &preboot.stop)];
+    let each = |instance| commands().into_iter().flatten().map(move |one| command(one, &scope(instance)));
+    recipe.instances().into_iter().flat_map(each).flat_map(|command| run_by_sudo(&command)).collect()
 }
 
 /// The commands in `text` that are surely run by `sudo`, as far as they can be known without running the rest.
@@ -121,7 +126,10 @@ pub fn read_facts(output: &Output) -> HostFacts {
         releases: words(text, "release").filter_map(release).collect(),
         confirmed: words(text, "confirmed").filter_map(|id| id.parse().ok()).collect(),
         bad: words(text, "bad").filter_map(bad).collect(),
-        instances: words(text, "instance").filter_map(instance).collect(),
+        instances: words(text, "instance").filter_map(|line| instance(line, text)).collect(),
+        idle: Vec::new(),
+        warm_for: words(text, "warm").find_map(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+        free_memory: words(text, "available").find_map(|kb| kb.parse().ok()),
         routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
         problems: words(text, "problem").map(problem).collect(),
@@ -148,13 +156,19 @@ fn bad(line: &str) -> Option<BadRelease> {
 }
 
 /// `PORT RELEASES HEALTHY`; more than one release on a port is no answer to "which release runs".
-fn instance(line: &str) -> Option<InstanceFacts> {
+fn instance(line: &str, text: &str) -> Option<InstanceFacts> {
     let mut parts = line.split(' ');
+    let port = parts.next()?;
     Some(InstanceFacts {
-        instance: Instance(parts.next()?.parse().ok()?),
+        instance: Instance(port.parse().ok()?),
         running: parts.next()?.parse().ok(),
         healthy: parts.next()? == "yes",
+        memory: memory(text, port),
     })
+}
+
+fn memory(text: &str, port: &str) -> Option<u64> {
+    words(text, "memory").filter_map(|line| line.split_once(' ')).find(|(of, _)| *of == port)?.1.parse().ok()
 }
 
 pub(super) fn problem(line: &str) -> Problem {

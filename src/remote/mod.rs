@@ -6,6 +6,7 @@
 mod answer;
 mod facts;
 mod guard;
+mod idle;
 mod journal;
 mod render;
 mod route;
@@ -62,7 +63,7 @@ impl Site<'_> {
     #[must_use]
     pub fn script(&self, host: &Host, action: &Action) -> Option<Script> {
         Some(match action {
-            Action::Drain | Action::Enable { .. } | Action::Watch => return None,
+            Action::Drain | Action::Enable { .. } | Action::Watch | Action::Meet => return None,
             Action::Upload { release } => self.upload(host, release),
             Action::Stage { release } => self.stage(host, release),
             Action::Task { name, release } => self.task(host, name, release)?,
@@ -70,7 +71,10 @@ impl Site<'_> {
             Action::Health { release, instances } => self.health(host, release, instances),
             Action::Warm { release, instances } => self.warm(host, release, instances),
             Action::Route { to } => self.route(host, to),
-            Action::Confirm { release, keep } => self.confirm(host, release, *keep),
+            Action::Flip { to } => self.flip(host, to),
+            Action::Clear { instances } => self.clear(host, instances)?,
+            Action::Stop { instances, after } => self.stop(host, instances, *after)?,
+            Action::Confirm { release, keep, instances } => self.confirm(host, release, *keep, instances),
         })
     }
 

@@ -105,8 +105,7 @@ impl Site<'_> {
             .with("WARM_TIMEOUT", seconds(warm.timeout))
     }
 
-    pub(super) fn confirm(&self, host: &Host, release: &Release, keep: usize) -> Script {
-        let instances = &self.recipe.app.instances;
+    pub(super) fn confirm(&self, host: &Host, release: &Release, keep: usize, instances: &[Instance]) -> Script {
         self.process(host, include_str!("scripts/confirm.sh"), Some(&release.id), instances)
             .with("RELEASE", release.id.as_str())
             .with("DIGEST", release.fingerprint.as_str())
@@ -158,7 +157,7 @@ impl Site<'_> {
     }
 
     /// Gives the script a command for each instance, as `COMMAND_PORT`.
-    fn commands(
+    pub(super) fn commands(
         &self,
         script: Script,
         host: &Host,
@@ -198,7 +197,7 @@ impl Site<'_> {
 }
 
 /// The shell text that lets a command find `values`. The scripts' own variables are another matter: some have the same names.
-fn exports(values: &BTreeMap<String, String>) -> String {
+pub(super) fn exports(values: &BTreeMap<String, String>) -> String {
     let lines: Vec<_> = values.iter().map(|(name, value)| format!("export {name}={}", quote(value))).collect();
     lines.join("\n")
 }

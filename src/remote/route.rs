@@ -12,7 +12,7 @@ use crate::transport::{Output, Script, word};
 
 const ROUTED: &str = include_str!("scripts/routed.sh");
 const NGINX: &str = include_str!("scripts/nginx.sh");
-const CONNECTIONS: &str = include_str!("scripts/connections.sh");
+pub(super) const CONNECTIONS: &str = include_str!("scripts/connections.sh");
 
 /// How long nginx may take to apply its configuration, in seconds: it took 0.6 s at most where it was measured, and it
 /// tries for 2.5 s to get a port that another program has.
@@ -51,29 +51,47 @@ pub fn read_check(output: &Output) -> RouteCheck {
 
 impl Site<'_> {
     /// The script that sends the traffic of the local nginx on `host` to the instances `to` and to no other.
+    ///
+    /// Connections are waited for on the others of their set: what a preboot has left in the idle set is none of its business.
     pub(super) fn route(&self, host: &Host, to: &[Instance]) -> Script {
+        let set = to.first().map_or(&[][..], |one| self.recipe.set_of(*one));
+        self.move_to(host, to, set)
+    }
+
+    /// The same without a wait for what is left on the others.
+    pub(super) fn flip(&self, host: &Host, to: &[Instance]) -> Script {
+        self.move_to(host, to, &[])
+    }
+
+    fn move_to(&self, host: &Host, to: &[Instance], drained: &[Instance]) -> Script {
         let drain = &self.recipe.drain;
         let script = Script::new(include_str!("scripts/route.sh")).using(CONNECTIONS).using(NGINX);
         let script =
             self.exported(host, None).into_iter().fold(script, |script, (name, value)| script.export(&name, value));
         let script = self.nginx(self.with_routes(script, host).using(COMMON), host);
-        let script = self.recipe.app.instances.iter().fold(script, |script, instance| {
-            script.with(&format!("ROUTE_WATCH_{instance}"), self.watched(host, *instance))
-        });
-        script
+        self.watching(script, host)
             .with("ROOT", self.root(host))
             .with("ROUTE_TO", ports(to))
+            .with("ROUTE_DRAIN", ports(drained))
             .with("APPLY_TIMEOUT", APPLY_TIMEOUT)
             .with("DRAIN_TIMEOUT", seconds(drain.timeout))
             .with("LEFTOVER", if drain.leftover == Leftover::Cut { "cut" } else { "abort" })
+    }
+
+    /// Gives `script` what the connections to each instance are told by.
+    pub(super) fn watching(&self, script: Script, host: &Host) -> Script {
+        self.recipe.instances().into_iter().fold(script, |script, instance| {
+            script.with(&format!("ROUTE_WATCH_{instance}"), self.watched(host, instance))
+        })
     }
 
     /// Gives `script` the function `look_at_routes`, which prints for each instance `route PORT up` or `route PORT down`, and
     /// its data.
     #[must_use]
     pub fn with_routes(&self, script: Script, host: &Host) -> Script {
-        let instances = &self.recipe.app.instances;
-        let script = script.using(ROUTED).with("ROUTE_PORTS", ports(instances));
+        let instances = self.recipe.instances();
+        let script = script.using(ROUTED).with("ROUTE_PORTS", ports(&instances));
+        let script = script.with("ROUTE_SECOND", ports(self.recipe.second_set()));
         let each = |script: Script, name: &str, template: &Template| {
             instances.iter().fold(script, |script, instance| {
                 script.with(&format!("ROUTE_{name}_{instance}"), self.of_instance(host, *instance, template))
@@ -141,7 +159,7 @@ impl Site<'_> {
     }
 }
 
-fn ports(instances: &[Instance]) -> String {
+pub(super) fn ports(instances: &[Instance]) -> String {
     instances.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 

@@ -121,7 +121,17 @@ impl Board {
             }
             StepResult::Ok(_) => {}
         }
+        self.wait_if_met(at, result);
         news.push(News::StepEnded { at, action, undo, took, result: result.clone() });
+    }
+
+    /// Shows that a lane waits for the others, if that is what its next step is: nobody commands it.
+    fn wait_if_met(&mut self, at: LaneRef, result: &StepResult) {
+        let Some(Doing::Step(step)) = self.lane(at).map(|lane| lane.doing.clone()) else { return };
+        let next = self.plan.waves[at.wave].lanes[at.lane].steps.get(step + 1);
+        if matches!(result, StepResult::Ok(_)) && next.is_some_and(|next| next.action == Action::Meet) {
+            self.begin(at, Doing::Step(step + 1));
+        }
     }
 
     fn close(&mut self, at: LaneRef, end: &LaneEnd, news: &mut Vec<News>) {

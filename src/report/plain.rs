@@ -147,7 +147,7 @@ impl Plain {
         match result {
             StepResult::Ok(words) => {
                 let felt = matches!(action, Action::Drain | Action::Enable { .. } | Action::Health { .. })
-                    || matches!(action, Action::Route { .. } | Action::Task { .. });
+                    || matches!(action, Action::Route { .. } | Action::Task { .. } | Action::Clear { .. });
                 let wanted = match self.detail(board, at.wave) {
                     _ if self.verbosity == Verbosity::Verbose => true,
                     // Many go back at once and alike: that they are back is enough.

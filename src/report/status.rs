@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Servers, Table,
-    Tone, clean, ranges,
+    Tone, clean, friendly, ranges,
 };
 
 /// What the fleet of an environment looks like, as `observed`.
@@ -122,7 +122,20 @@ fn remark(facts: &HostFacts) -> String {
     if !out.is_empty() {
         remarks.push(format!("nginx sends nothing to {}", out.join(", ")));
     }
+    let strays: Vec<String> = facts.strays().map(|one| one.to_string()).collect();
+    if !strays.is_empty() {
+        remarks.push(format!("nginx sends traffic to {}, which are to be idle", strays.join(", ")));
+    }
+    remarks.extend(warm(facts));
     remarks.join(", ")
+}
+
+/// What still runs in the idle set of instances, and for how long.
+fn warm(facts: &HostFacts) -> Option<String> {
+    let running = facts.idle.iter().find_map(|one| one.running.as_ref())?;
+    let rest =
+        facts.warm_for.map_or_else(|| ", with no end set".to_owned(), |rest| format!(" for {} more", friendly(rest)));
+    Some(format!("{running} is kept warm{rest}"))
 }
 
 /// `6 on 20261120-…, 2 unknown`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Limits, PlanError, PlanInput, steps};
-use crate::model::{Host, HostFacts, Moment, Release, ReleaseId, Source, Task, Verb};
+use crate::model::{Host, HostFacts, Instance, Moment, Release, ReleaseId, Source, Task, Verb};
 use crate::plan::{Action, Gate, Lane, OnFailure, Phase, Plan, Step, Wave};
 
 /// How many hosts fetch, unpack or tidy at once. The way to the hosts has its own limits; this one is for what
@@ -25,14 +25,15 @@ pub(super) fn plan(
         waves.extend(tasks(input, picked, Moment::Started));
         waves.extend(stage(input, picked)?);
         waves.extend(tasks(input, picked, Moment::Updated));
+        let confirm = confirm(input, picked, &switch);
         waves.extend(switch);
         waves.extend(tasks(input, picked, Moment::Published));
-        waves.push(confirm(input, picked));
+        waves.push(confirm);
         waves.extend(tasks(input, picked, Moment::Finished));
         waves.extend(tasks(input, picked, Moment::Failed));
     } else if picked.iter().any(|host| input.facts(&host.name).confirmed.last() != Some(&input.release.id)) {
         // Cut off just before that; a rollback would take the release for one that never worked.
-        waves.push(confirm(input, picked));
+        waves.push(confirm(input, picked, &[]));
     }
     Ok(Plan {
         verb: input.options.verb,
@@ -82,9 +83,23 @@ pub fn can_get(source: &Source, facts: &HostFacts, release: &Release) -> bool {
 }
 
 /// Reads back and tidies on every host that the deploy is about.
-fn confirm(input: &PlanInput<'_>, picked: &[&Host]) -> Wave {
-    let lane = |host: &&Host| Lane { host: host.name.clone(), steps: vec![steps::confirm(input)] };
+fn confirm(input: &PlanInput<'_>, picked: &[&Host], switch: &[Wave]) -> Wave {
+    let lane = |host: &&Host| {
+        let instances = live_after(input, host, switch);
+        let rest = steps::retire(input, host, &instances);
+        Lane { host: host.name.clone(), steps: [steps::confirm(input, instances)].into_iter().chain(rest).collect() }
+    };
     wave("confirm", Phase::Finish, picked.iter().map(lane).collect())
+}
+
+/// The instances that `host` lives on after the waves of the strategy.
+fn live_after(input: &PlanInput<'_>, host: &Host, switch: &[Wave]) -> Vec<Instance> {
+    let lanes = switch.iter().flat_map(|wave| &wave.lanes).filter(|lane| lane.host == host.name);
+    let flipped = lanes.flat_map(|lane| &lane.steps).find_map(|step| match &step.action {
+        Action::Flip { to } => Some(to.clone()),
+        _ => None,
+    });
+    flipped.unwrap_or_else(|| input.recipe.live(input.facts(&host.name)).to_vec())
 }
 
 /// A wave for each task at `moment`: tasks run one after another, each on all its hosts at once.

@@ -11,21 +11,13 @@ pub(super) struct Hotswap;
 impl Strategy for Hotswap {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         check(input)?;
-        let serving = input.observed.view(input.inventory, input.recipe).serving;
-        let serves = |host: &&Host| serving.contains(&host.name);
-        // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
-        let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
-        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
-        if up.iter().any(serves) && serving.len() < limits.min_serving {
-            return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
-        }
-        let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down).max(1));
+        let Halves { up, down, at_once } = Halves::of(input, limits, hosts)?;
         let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
         let swap = |name: &str, gate, hosts: &[&Host]| Wave {
             name: name.to_owned(),
             phase: Phase::Switch,
-            max_in_flight: at_once.max(1),
+            max_in_flight: at_once,
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::TakeBack,
@@ -37,6 +29,32 @@ impl Strategy for Hotswap {
             swap("hotswap", Gate::Open, rest),
         ];
         Ok(waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect())
+    }
+}
+
+/// The hosts of a strategy that takes none out of service.
+pub(super) struct Halves<'a> {
+    /// Those that somebody would miss.
+    pub up: Vec<&'a Host>,
+    /// Those that nobody would, to be brought up before all others.
+    pub down: Vec<&'a Host>,
+    /// Most lanes that may be open at once.
+    pub at_once: usize,
+}
+
+impl<'a> Halves<'a> {
+    /// Tells `hosts` apart, if enough of the fleet serve.
+    pub fn of(input: &PlanInput<'_>, limits: &Limits, hosts: &[&'a Host]) -> Result<Self, PlanError> {
+        let serving = input.observed.view(input.inventory, input.recipe).serving;
+        let serves = |host: &&Host| serving.contains(&host.name);
+        // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
+        let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
+        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
+        if up.iter().any(serves) && serving.len() < limits.min_serving {
+            return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
+        }
+        let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down));
+        Ok(Self { up, down, at_once: at_once.max(1) })
     }
 }
 
@@ -58,8 +76,8 @@ fn check(input: &PlanInput<'_>) -> Result<(), PlanError> {
 /// An instance that is not healthy, as a deploy that was cut off may leave one, gets no traffic before it is, so those come
 /// first and together; then those that only nginx leaves out. Were it otherwise, the first step would take the one out that serves.
 fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
-    let all = &input.recipe.app.instances;
     let facts = input.facts(&host.name);
+    let all = input.recipe.live(facts);
     let sick = |instance: &Instance| facts.instances.iter().any(|one| one.instance == *instance && !one.healthy);
     let unrouted: Vec<Instance> = facts.unrouted().collect();
     let (mut down, mut well): (Vec<Instance>, Vec<Instance>) = all.iter().copied().partition(sick);

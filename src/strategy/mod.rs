@@ -3,6 +3,7 @@
 mod frame;
 mod hotswap;
 mod limits;
+mod preboot;
 mod rolling;
 mod steps;
 mod target;
@@ -126,7 +127,7 @@ impl PlanInput<'_> {
         facts.current.as_ref() == Some(&self.release.id)
             && facts.running() == Some(&self.release.id)
             && facts.healthy()
-            && facts.unrouted().next().is_none()
+            && !facts.is_misrouted()
             && view.serving.contains(&host.name)
     }
 }
@@ -136,6 +137,7 @@ fn named(name: StrategyName) -> &'static dyn Strategy {
     match name {
         StrategyName::Rolling => &rolling::Rolling,
         StrategyName::Hotswap => &hotswap::Hotswap,
+        StrategyName::Preboot => &preboot::Preboot,
     }
 }
 

@@ -49,10 +49,10 @@ fn lane(input: &PlanInput<'_>, host: &Host, served: bool) -> Lane {
     if balanced {
         lane.push(steps::drain(input, served));
     }
-    let all = &input.recipe.app.instances;
-    lane.extend(steps::renew(input, host, all));
     let facts = input.facts(&host.name);
-    if facts.unrouted().next().is_some() {
+    let all = input.recipe.live(facts);
+    lane.extend(steps::renew(input, host, all));
+    if facts.is_misrouted() {
         // What a hot-swap that was cut off left. Now nobody misses the host, and all its instances are healthy.
         lane.push(steps::route(input, all, &facts.routed));
     }

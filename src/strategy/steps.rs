@@ -49,6 +49,53 @@ pub(super) fn route(input: &PlanInput<'_>, to: &[Instance], before: &[Instance])
     }
 }
 
+/// Lets the local nginx send traffic to `to` alone, in one move away from `before`, which is what its undo goes back to.
+pub(super) fn flip(input: &PlanInput<'_>, to: &[Instance], before: &[Instance]) -> Step {
+    // Most of that is for another run which may hold the routing.
+    let timeout = input.recipe.drain.timeout + SLACK;
+    let flip = |to: &[Instance]| Action::Flip { to: to.to_vec() };
+    Step { action: flip(to), undo: vec![flip(before)], timeout }
+}
+
+/// Waits for the other hosts.
+pub(super) fn meet() -> Step {
+    Step { action: Action::Meet, undo: vec![], timeout: Duration::ZERO }
+}
+
+/// Waits for what an earlier release still serves in `instances`.
+pub(super) fn clear(input: &PlanInput<'_>, instances: &[Instance]) -> Step {
+    let action = Action::Clear { instances: instances.to_vec() };
+    Step { action, undo: vec![], timeout: input.recipe.drain.timeout + SLACK }
+}
+
+/// Boots the release in `instances`, which get no traffic; its undo lets `current` be what it was, and stops them.
+pub(super) fn boot(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> Step {
+    let before = input.facts(&host.name).current.clone();
+    let back = Action::Activate { release: before, instances: vec![] };
+    let stop = Action::Stop { instances: instances.to_vec(), after: Duration::ZERO };
+    Step { undo: vec![back, stop], ..activate(input, host, instances) }
+}
+
+/// Ends what runs in the other set than `live`: after a flip the old release, some time later; after any other deploy whatever a
+/// preboot left there, at once, since it is not what one would go back to.
+pub(super) fn retire(input: &PlanInput<'_>, host: &Host, live: &[Instance]) -> Option<Step> {
+    let preboot = input.recipe.preboot.as_ref()?;
+    let facts = input.facts(&host.name);
+    let flipped = live != input.recipe.live(facts);
+    let left = facts.idle.iter().any(|one| one.healthy || one.running.is_some());
+    if !flipped && !left {
+        return None;
+    }
+    let instances = if flipped { input.recipe.live(facts) } else { input.recipe.idle(facts) };
+    let after = if flipped { preboot.keep_warm } else { Duration::ZERO };
+    let count = u32::try_from(instances.len()).unwrap_or(u32::MAX);
+    Some(Step {
+        action: Action::Stop { instances: instances.to_vec(), after },
+        undo: vec![],
+        timeout: input.recipe.drain.timeout + input.recipe.app.restart_timeout.saturating_mul(count) + SLACK,
+    })
+}
+
 /// Switches `current` and restarts the instances; its undo brings the release that `current` named back to life.
 pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) -> Step {
     let instances = instances.to_vec();
@@ -113,8 +160,8 @@ pub(super) fn watch(input: &PlanInput<'_>) -> Step {
 }
 
 /// Reads back, marks as confirmed, prunes.
-pub(super) fn confirm(input: &PlanInput<'_>) -> Step {
-    let action = Action::Confirm { release: input.release.clone(), keep: input.recipe.release.keep };
+pub(super) fn confirm(input: &PlanInput<'_>, instances: Vec<Instance>) -> Step {
+    let action = Action::Confirm { release: input.release.clone(), keep: input.recipe.release.keep, instances };
     // Removing old releases of many files is slow on a cold disk.
     Step { action, undo: vec![], timeout: STAGE }
 }

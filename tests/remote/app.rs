@@ -46,6 +46,12 @@ impl App {
     }
 }
 
+impl App {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for App {
     fn drop(&mut self) {
         let _ = self.0.kill();

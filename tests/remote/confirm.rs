@@ -8,7 +8,11 @@ use crate::app::{App, listen};
 use crate::rig::{COMMIT, Done, NEW, OLD, Rig, Shell, release_of, sh, shells};
 
 fn confirm(rig: &Rig) -> Done {
-    rig.perform(&Action::Confirm { release: release_of(NEW, COMMIT, "main"), keep: rig.recipe.release.keep })
+    rig.perform(&Action::Confirm {
+        release: release_of(NEW, COMMIT, "main"),
+        keep: rig.recipe.release.keep,
+        instances: rig.recipe.app.instances.clone(),
+    })
 }
 
 /// A host that runs the new release.
@@ -124,7 +128,11 @@ fn a_prune_that_fails_is_told_and_no_failure() {
 fn only_what_runs_well_is_confirmed() {
     for shell in shells() {
         let (rig, app) = host(&shell);
-        let other = Action::Confirm { release: release_of(OLD, COMMIT, "main"), keep: 2 };
+        let other = Action::Confirm {
+            release: release_of(OLD, COMMIT, "main"),
+            keep: 2,
+            instances: rig.recipe.app.instances.clone(),
+        };
         assert!(rig.perform(&other).failed().contains(&format!("runs {NEW}, not {OLD}")));
         drop(app);
         assert!(confirm(&rig).failed().contains("runs no release that can be told"));

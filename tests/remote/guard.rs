@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use shipit::plan::Action;
@@ -64,7 +64,9 @@ impl Talk {
             match self.words.recv_timeout(Duration::from_secs(30)) {
                 Ok(line) if line == word => return,
                 Ok(line) => heard.push(line),
-                Err(_) => panic!("{}: no `{word}` after {heard:?}", self.shell),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("{}: no `{word}` after {heard:?}", self.shell)
+                }
             }
         }
     }

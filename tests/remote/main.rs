@@ -11,5 +11,6 @@ mod journal;
 mod observe;
 mod rig;
 mod stage;
+mod stop;
 mod task;
 mod warm;

@@ -144,6 +144,7 @@ impl Rig {
             drain: DrainSpec { timeout: Duration::from_secs(5), leftover: Leftover::Abort },
             watch: WatchSpec { duration: Duration::from_secs(1) },
             hotswap: None,
+            preboot: None,
             tasks: vec![],
         };
         Self {

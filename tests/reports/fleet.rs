@@ -78,6 +78,7 @@ pub fn recipe() -> Recipe {
         drain: DrainSpec { timeout: second, leftover: Leftover::Abort },
         watch: WatchSpec { duration: second },
         hotswap: None,
+        preboot: None,
         tasks: vec![],
     }
 }
@@ -92,7 +93,8 @@ pub fn calm() -> Observation {
         address: String::new(),
         sticky: false,
     };
-    let instance = |port| InstanceFacts { instance: Instance(port), running: Some(id(OLD)), healthy: true };
+    let instance =
+        |port| InstanceFacts { instance: Instance(port), running: Some(id(OLD)), healthy: true, memory: None };
     let facts =
         HostFacts { current: Some(id(OLD)), instances: [4040, 4041].map(instance).to_vec(), ..HostFacts::default() };
     let balancer = |name: &str| BalancerFacts {

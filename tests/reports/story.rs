@@ -74,7 +74,7 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
         step(ENABLE, vec![Action::Drain], 30),
         step(Action::Watch, vec![], 10),
     ];
-    let finish = [step(Action::Confirm { release: release(), keep: 5 }, vec![], 60)];
+    let finish = [step(Action::Confirm { release: release(), keep: 5, instances: instances.clone() }, vec![], 60)];
     let mut waves = vec![
         wave("prepare", Phase::Prepare, 50, &fleet, &prepare),
         wave("migrate", Phase::Task, 1, &fleet[..1], &migrate),
@@ -297,6 +297,8 @@ fn goes_well(action: &Action, lane: usize) -> (StepResult, f64) {
         Action::Warm { .. } => ("10 requests, slowest 212ms", 1.3),
         Action::Route { .. } => ("drained in 0.3s", 0.6),
         Action::Watch => ("0 errors in 240 requests", 5.0),
+        Action::Flip { .. } => ("applied in 0.4s", 0.5 + more / 4.0),
+        Action::Meet | Action::Clear { .. } | Action::Stop { .. } => ("", 0.3),
         Action::Confirm { .. } => ("1 release pruned", 0.4 + more / 4.0),
     };
     (StepResult::Ok(words.to_owned()), took)

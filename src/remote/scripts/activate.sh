@@ -68,6 +68,7 @@ restart() {
 fence
 [ -d "$ROOT/.shipit" ] || mkdir -p "$ROOT/.shipit" || fail "$ROOT can't be written"
 alone restart "$((RESTART_TIMEOUT + 10))"
+supersede
 scratch
 if [ -n "$RELEASE" ]; then
     switch

@@ -12,14 +12,11 @@ note() {
 
 check_include() {
     follow_include
-    lines='' block="upstream app { include \"$ROUTE_FILE\"; }"
-    for port in $ROUTE_PORTS; do
-        of SERVER "$port"
-        lines="$lines${lines:+ }\`server $VALUE max_fails=0;\`"
-    done
+    server_lines
+    block="upstream app { include \"$ROUTE_FILE\"; }"
     me=$(id -un)
     if [ ! -f "$FILE" ]; then
-        problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $lines; and into nginx.conf: \`$block\`"
+        problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
     elif [ ! -r "$FILE" ]; then
         problem "$ROUTE_FILE can't be read by $me" "it is a file of shipit's own: give it to $me"
     else
@@ -143,19 +140,39 @@ check_kept_connections() {
             "in nginx, for $kept: \`keepalive_timeout 0;\`; or, which can't be seen from here, in haproxy: \`option http-server-close\` in backend $BACKENDS"
 }
 
+is_second() {
+    case " $ROUTE_SECOND " in
+        *" $1 "*) return 0 ;;
+    esac
+    return 1
+}
+
 # What a deploy that was cut off leaves, until the next.
 check_unrouted() {
-    look_at_routes | while read -r _ port state; do
-        [ "$state" = up ] ||
+    routes=$(look_at_routes)
+    first_is_up=no second_is_up=no
+    while read -r _ port state; do
+        [ "$state" = up ] || continue
+        if is_second "$port"; then second_is_up=yes; else first_is_up=yes; fi
+    done <<END
+$routes
+END
+    while read -r _ port state; do
+        # Of two sets one is idle.
+        if is_second "$port"; then mine=$second_is_up other=$first_is_up; else mine=$first_is_up other=$second_is_up; fi
+        [ "$mine" = yes ] || [ "$other" = no ] || continue
+        [ "${state:-up}" = up ] ||
             note "nginx sends nothing to instance $port: a deploy was cut off, or one is under way" "the next deploy puts it in again"
-    done
+    done <<END
+$routes
+END
 }
 
 check_lines() {
     include_file "$FILE" >"$SCRATCH/states"
     while IFS= read -r odd; do
         case $odd in
-            odd\ *) problem "$ROUTE_FILE holds what does not belong there: ${odd#odd }" "it holds comments and, each on a line of its own, $lines" ;;
+            odd\ *) problem "$ROUTE_FILE holds what does not belong there: ${odd#odd }" "it holds comments and, each on a line of its own, $LINES" ;;
             *\ bare)
                 of SERVER "${odd%% *}"
                 problem "\`server $VALUE\` in $ROUTE_FILE has no max_fails=0: nginx takes both instances out for 10 s when each is restarted once" \

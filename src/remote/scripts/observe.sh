@@ -1,8 +1,9 @@
 # Looks at a host: what is on it, what runs, and what stands in the way of a deploy. Changes nothing.
 #
-# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE, and those of process.sh and routed.sh
+# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE MEMORY (whether it counts), and those of process.sh and routed.sh
 # Answers, besides the common ones:
-#   current ID | confirmed ID | bad ID FINGERPRINT TIME WHO | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY | route PORT up|down | cached | problem WHAT<tab>HELP
+#   current ID | confirmed ID | bad ID FINGERPRINT TIME WHO | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY |
+#   route PORT up|down | cached | warm SECONDS | memory PORT KB | available KB | problem WHAT<tab>HELP
 
 look_at_current() {
     if [ -L "$ROOT/current" ]; then
@@ -33,11 +34,32 @@ look_at_instance() {
     identify
     healthy=no
     ! passed || healthy=yes
+    [ -z "$MEMORY" ] || look_at_memory
     # More than one release on a port goes as one word.
     # shellcheck disable=SC2086
     set -- ${RUNNING:--}
     IFS=,
     printf 'instance %s %s %s\n' "$PORT" "$*" "$healthy"
+}
+
+# What the processes of the instance have in memory; those that were forked from one share some of it, which counts twice here.
+look_at_memory() {
+    set --
+    while read -r port holder _; do
+        [ "$port" != "$PORT" ] || set -- "$@" "/proc/${holder%.*}/status"
+    done <<END
+$LISTENERS
+END
+    [ $# = 0 ] || awk -v port="$PORT" '$1 == "VmRSS:" { sum += $2 } END { if (sum) printf "memory %s %d\n", port, sum }' "$@" 2>/dev/null
+}
+
+# How much longer the old release is kept warm. That a process of the host sees to it is only true for this boot.
+look_at_warm() {
+    read -r token until _ 2>/dev/null <"$ROOT/.shipit/retire" || return 0
+    [ "${token%%.*}" = "$(this_boot)" ] || return 0
+    now
+    left=$((until - NOW / 100))
+    [ "$left" -le 0 ] || printf 'warm %s\n' "$left"
 }
 
 # The nearest directory that is there: where ROOT would be made.
@@ -92,6 +114,8 @@ look_at_current
 look_at_releases
 look_at_history
 look_at_routes
+look_at_warm
+[ -z "$MEMORY" ] || awk '$1 == "MemAvailable:" { print "available", $2 }' /proc/meminfo
 [ -z "$DIGEST" ] || [ ! -f "$ROOT/.shipit/cache/$DIGEST" ] || printf 'cached\n'
 if [ "$PURPOSE" = deploy ]; then
     look_at_disk
@@ -99,5 +123,6 @@ if [ "$PURPOSE" = deploy ]; then
     look_at_tools
     check_sudo
 fi
+LISTENERS=''
 [ "$PROOF" != process ] || survey
 each_instance look_at_instance

@@ -270,6 +270,18 @@ passed() {
     return 1
 }
 
+# supersede: takes the reason away from a process that is to stop one of INSTANCES later. Under the lock that it takes for that.
+supersede() {
+    read -r _ _ ports 2>/dev/null <"$ROOT/.shipit/retire" || return 0
+    while IFS=$TAB read -r port _; do
+        case " $ports " in
+            *" $port "*) rm -f "$ROOT/.shipit/retire" ;;
+        esac
+    done <<END
+$INSTANCES
+END
+}
+
 # each_instance FUNCTION: runs the function for each line of INSTANCES, all at once, with the
 # instance's COMMAND_PORT, if there is one, as COMMAND. Fails if one of them failed.
 each_instance() {

@@ -1,6 +1,6 @@
 # Sends the local nginx's traffic to some instances and to no other, and waits until nothing is left on the others.
 #
-# Data: ROUTE_TO (ports, split by spaces) APPLY_TIMEOUT DRAIN_TIMEOUT (seconds) LEFTOVER (abort or cut), and those of
+# Data: ROUTE_TO (ports, split by spaces) ROUTE_DRAIN (those whose connections are waited for) APPLY_TIMEOUT DRAIN_TIMEOUT (seconds) LEFTOVER (abort or cut), and those of
 # routed.sh, nginx.sh and connections.sh
 #
 # Beside the include lie, as hidden files that no wildcard in nginx.conf finds: `.NAME.shipit-lock`, and while a change is
@@ -18,11 +18,14 @@ check_ports() {
             *) fail "$port is no instance of the recipe" ;;
         esac
     done
-    OUT=''
+    OUT='' DRAIN=''
     for port in $ROUTE_PORTS; do
         case " $ROUTE_TO " in
-            *" $port "*) ;;
-            *) OUT="$OUT $port" ;;
+            *" $port "*) continue ;;
+        esac
+        OUT="$OUT $port"
+        case " $ROUTE_DRAIN " in
+            *" $port "*) DRAIN="$DRAIN $port" ;;
         esac
     done
 }
@@ -56,17 +59,14 @@ not_writable() {
 # read_include: checks that the include is as we left it.
 read_include() {
     follow_include
-    lines='' block="upstream app { include \"$ROUTE_FILE\"; }"
-    for port in $ROUTE_PORTS; do
-        of SERVER "$port"
-        lines="$lines${lines:+ }\`server $VALUE max_fails=0;\`"
-    done
-    [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $lines; and into nginx.conf: \`$block\`"
+    server_lines
+    block="upstream app { include \"$ROUTE_FILE\"; }"
+    [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
     { [ -f "$FILE" ] && [ -r "$FILE" ]; } || fail "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
     include_file "$FILE" >"$SCRATCH/states" || fail "$ROUTE_FILE could not be taken apart"
     if odd=$(grep -m 1 '^odd ' "$SCRATCH/states"); then
         fail "somebody else changed $ROUTE_FILE: ${odd#odd }" \
-            "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $lines"
+            "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $LINES"
     fi
     include_file "$FILE" "$ROUTE_TO" >"$SCRATCH/wanted" || fail "$ROUTE_FILE could not be taken apart"
 }
@@ -237,13 +237,13 @@ still_ours() {
 
 # Before anything is changed: whether the end of the drain could be seen.
 check_countable() {
-    for port in $OUT; do
+    for port in $DRAIN; do
         countable "$port" ||
             fail "connections of instance $port can't be counted: its socket is not known as $socket" "have the app bind its socket by exactly this path"
     done
 }
 
-# drain: waits until the instances that are out have no connections. Fails at the end of the time; LEFT says what is left.
+# drain: waits until the instances of DRAIN have no connections. Fails at the end of the time; LEFT says what is left.
 #
 # Two looks in a row, a tenth of a second apart: a worker that is about to connect may be between them.
 drain() {
@@ -252,8 +252,8 @@ drain() {
     clear=0
     wait=2
     said=''
-    while [ -n "$OUT" ]; do
-        LEFT=$(count_open "$OUT" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
+    while [ -n "$DRAIN" ]; do
+        LEFT=$(count_open "$DRAIN" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
         if [ -z "$LEFT" ]; then
             clear=$((clear + 1))
             [ "$clear" -lt 2 ] || break
@@ -329,7 +329,7 @@ fi
 if ! drain; then
     WHY="$LEFT after ${DRAIN_TIMEOUT}s"
     [ "$LEFTOVER" = cut ] || give_up_drain
-    printf 'said %s: they end when it is restarted\n' "$LEFT"
+    printf 'said %s: cut off when it is restarted\n' "$LEFT"
     exit 0
 fi
-[ -z "$OUT" ] || printf 'said drained in %s\n' "$(seconds "$DRAINED")"
+[ -z "$DRAIN" ] || printf 'said drained in %s\n' "$(seconds "$DRAINED")"

@@ -1,8 +1,21 @@
 # Which instances the local nginx sends traffic to, as its include file or its links say.
 #
-# Data: ROUTE_FORM (include, links, or empty) ROUTE_PORTS (of all instances, split by spaces) ROUTE_FILE (of the form
-# include), and for each instance ROUTE_SERVER_PORT (its address in the include) or ROUTE_LINK_PORT and ROUTE_SOCKET_PORT
+# Data: ROUTE_FORM (include, links, or empty) ROUTE_PORTS (of all instances, split by spaces) ROUTE_SECOND (of those, the second
+# set) ROUTE_FILE (of the form include), and for each instance ROUTE_SERVER_PORT (its address in the include) or ROUTE_LINK_PORT and ROUTE_SOCKET_PORT
 # Answers: route PORT up|down
+
+# server_lines: sets LINES to what the include holds, for people; those of the second set get no traffic at first.
+server_lines() {
+    LINES=''
+    for port in $ROUTE_PORTS; do
+        of SERVER "$port"
+        out=''
+        case " $ROUTE_SECOND " in
+            *" $port "*) out=' down' ;;
+        esac
+        LINES="$LINES${LINES:+ }\`server $VALUE max_fails=0$out;\`"
+    done
+}
 
 # of NAME PORT: sets VALUE to what ROUTE_NAME_PORT holds.
 of() {

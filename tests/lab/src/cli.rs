@@ -69,6 +69,10 @@ enum Bench {
     Rolling(bench::FloorOptions),
     /// Hot-swap, all hosts at once.
     Hotswap(bench::FloorOptions),
+    /// Hot-swap, by Capistrano and by Ansible.
+    Peers(bench::PeersOptions),
+    /// Preboot against hot-swap, on one fleet.
+    Preboot(bench::PrebootOptions),
     /// A deploy to hundreds of hosts on which there is nothing to wait for.
     Scale(bench::ScaleOptions),
     /// An archive on its way to all hosts.
@@ -99,6 +103,8 @@ pub fn run() -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Bench(Bench::Rolling(options)) => bench::against_floor(Contest::Rolling, &options),
         Command::Bench(Bench::Hotswap(options)) => bench::against_floor(Contest::Hotswap, &options),
+        Command::Bench(Bench::Peers(options)) => bench::peers(&options),
+        Command::Bench(Bench::Preboot(options)) => bench::preboot(&options),
         Command::Bench(Bench::Scale(options)) => bench::scale(&options),
         Command::Bench(Bench::Upload(options)) => bench::upload(&options),
         Command::Scenarios(options) => scenario::run(&options),

@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 /// The strategies that each fleet is deployed with, one after the other under one load.
-const STRATEGIES: [&str; 2] = ["hotswap", "rolling"];
+const STRATEGIES: [&str; 3] = ["hotswap", "rolling", "preboot"];
 
 /// haproxy sends requests to a new server after two checks, half a second apart.
 const SERVING_WITHIN: Duration = Duration::from_secs(20);
@@ -75,7 +75,7 @@ fn conclude(reports: &[Report]) -> Result<()> {
 
 impl Scene {
     fn play(&self, shipit: &Shipit, options: &Options) -> Result<Report> {
-        let fleet = Fleet::renew(Spec { balancers: self.balancers, ..Spec::named("demo") })?;
+        let fleet = Fleet::renew(Spec { balancers: self.balancers, preboot: true, ..Spec::named("demo") })?;
         let behaviour = Behaviour { stop: self.stop, ..Behaviour::default() };
         let output = if options.verbose { Output::Shown } else { Output::Kept };
 

@@ -18,6 +18,9 @@ pub const FLEETS: &[Package] = &[
     ("socat", "socat", None),
 ];
 
+/// What shipit is measured beside.
+pub const PEERS: &[Package] = &[("capistrano", "cap", None), ("ansible", "ansible-playbook", None)];
+
 /// What the tests need besides: the shells and the programs that scripts are tried with.
 pub const TESTS: &[Package] = &[
     ("shellcheck", "shellcheck", None),

@@ -9,13 +9,19 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::sleep;
 
 use super::{Behaviour, Health, checksum};
 
 /// Time between two events of a stream; short, so that a test sees quickly whether a stream still lives.
 const EVENT_EVERY: Duration = Duration::from_millis(200);
+
+/// What proves to haproxy, which insists on it, that the server has seen the key of the load's clients: RFC 6455's hash of it.
+const ACCEPT: &str = "nDPgbti2EobiU0yYLqX/7jFNMTE=";
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -44,6 +50,7 @@ impl App {
             "/health" => (self.health().await, text(format!("{}\n", self.release))),
             "/version" => (200, text(self.version.clone())),
             "/sse" => (self.behaviour.answer, events()),
+            "/ws" => return Ok(self.upgraded(request)),
             path => {
                 let pause = if path == "/slow" { milliseconds(&request) } else { Duration::ZERO };
                 let body = self.page(request).await?;
@@ -52,6 +59,21 @@ impl App {
             }
         };
         Ok(self.dressed(status, body))
+    }
+
+    /// The answer after which the connection is a websocket.
+    fn upgraded(&self, request: Request<Incoming>) -> Response<Body> {
+        let mut response = self.dressed(101, text(String::new()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(ACCEPT));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        tokio::spawn(async move {
+            if let Ok(upgraded) = hyper::upgrade::on(request).await {
+                beat(TokioIo::new(upgraded)).await;
+            }
+        });
+        response
     }
 
     async fn health(&self) -> u16 {
@@ -85,7 +107,7 @@ impl App {
         }
         headers.insert("x-pid", std::process::id().into());
         // Without this nginx would keep the events of a stream to itself.
-        headers.insert("x-accel-buffering", hyper::header::HeaderValue::from_static("no"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         response
     }
 }
@@ -98,6 +120,13 @@ fn milliseconds(request: &Request<Incoming>) -> Duration {
 
 fn text(text: String) -> Body {
     Full::from(text).boxed_unsync()
+}
+
+/// Sends a text frame of a websocket again and again, as long as somebody takes it.
+async fn beat(mut socket: impl AsyncWrite + Unpin) {
+    while socket.write_all(b"\x81\x04beat").await.is_ok() && socket.flush().await.is_ok() {
+        sleep(EVENT_EVERY).await;
+    }
 }
 
 fn events() -> Body {

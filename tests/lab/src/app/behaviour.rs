@@ -33,6 +33,8 @@ pub struct Behaviour {
     pub answer: u16,
     /// What the health page says.
     pub health: Health,
+    /// The hosts on which alone it says so, and elsewhere that all is well; all if none is named.
+    pub health_on: Vec<String>,
 }
 
 /// What SIGTERM does to the app.
@@ -66,6 +68,7 @@ impl Default for Behaviour {
             stop: Stop::Abrupt,
             answer: 200,
             health: Health::Status(200),
+            health_on: Vec::new(),
         }
     }
 }
@@ -76,6 +79,15 @@ impl Behaviour {
     pub fn fails_to_boot(&self, host: &str, port: u16) -> bool {
         let here = |place: &String| *place == host || *place == format!("{host}:{port}");
         self.boot_fails && (self.boot_fails_on.is_empty() || self.boot_fails_on.iter().any(here))
+    }
+
+    /// How it behaves on `host`.
+    #[must_use]
+    pub fn on(mut self, host: &str) -> Self {
+        if !self.health_on.is_empty() && self.health_on.iter().all(|place| place != host) {
+            self.health = Health::Status(200);
+        }
+        self
     }
 
     /// Reads the behaviour of the release in a directory; a release without the file behaves well.

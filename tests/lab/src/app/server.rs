@@ -43,7 +43,7 @@ async fn serve(place: &Place) -> Result<()> {
     let listen = place.listen;
     // The kernel gives the working directory without symlinks, so its last part is the release, not `current`.
     let directory = env::current_dir().map_err(Error::program("getcwd"))?;
-    let behaviour = Behaviour::of_release(&directory)?;
+    let behaviour = Behaviour::of_release(&directory)?.on(&place.host);
     let release = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let version = std::fs::read_to_string(directory.join("version")).unwrap_or_default();
 
@@ -102,10 +102,11 @@ async fn accept(listener: Option<&UnixListener>) -> Option<UnixStream> {
 /// Serves one connection; once the process is stopping, only to the end of the request in flight.
 async fn converse<S>(stream: S, app: Arc<App>, mut stopping: watch::Receiver<()>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| app.answer(request));
     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection = connection.with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
         // A client that went away in the middle is its own affair.

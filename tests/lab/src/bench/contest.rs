@@ -69,18 +69,22 @@ impl Contender {
         fs::create_dir_all(&control).map_err(Error::file("create", &control))?;
         let script = workspace::root().join(format!("tests/lab/bench/{}.sh", self.contest.name()));
         let mut command = Command::new("sh");
+        command.arg(&script).arg(format!("floor-{version}"));
+        self.describe(&mut command).env("CONTROL", &control);
+        run(&mut command)
+    }
+
+    /// Tells `command` about the fleet, by its environment.
+    pub(super) fn describe<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let layout = &self.fleet.layout;
         command
-            .arg(&script)
-            .arg(format!("floor-{version}"))
             .env("SSH_CONFIG", layout.ssh_config())
-            .env("CONTROL", &control)
             .env("APP", layout.project().join("app"))
             .env("FLEET", &layout.root)
             .env("SOCKETS", &layout.sockets)
             .env("WEB", words(self.fleet.web.iter().map(|host| format!("{}={}", host.name, host.address))))
             .env("BALANCERS", words(self.fleet.balancers.iter().map(|host: &Host| host.name.clone())))
-            .env("PORTS", words(self.fleet.spec.ports().iter().map(u16::to_string)));
-        run(&mut command)
+            .env("PORTS", words(self.fleet.spec.ports().iter().map(u16::to_string)))
     }
 }
 

@@ -5,12 +5,16 @@
 
 mod against_floor;
 mod contest;
+mod peers;
+mod preboot;
 mod scale;
 mod upload;
 mod usage;
 
 pub use against_floor::{Options as FloorOptions, against_floor};
 pub use contest::Contest;
+pub use peers::{Options as PeersOptions, peers};
+pub use preboot::{Options as PrebootOptions, preboot};
 pub use scale::{Options as ScaleOptions, scale};
 pub use upload::{Options as UploadOptions, upload};
 

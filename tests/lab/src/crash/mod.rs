@@ -24,7 +24,7 @@ use whole::await_whole;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Which strategies.
-    #[arg(long, value_delimiter = ',', default_value = "rolling,hotswap")]
+    #[arg(long, value_delimiter = ',', default_value = "rolling,hotswap,preboot")]
     pub strategy: Vec<String>,
     /// How shipit ends.
     #[arg(long, value_delimiter = ',', default_value = "kill,github")]
@@ -45,7 +45,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let strategy = ["rolling", "hotswap"].map(str::to_owned).to_vec();
+        let strategy = ["rolling", "hotswap", "preboot"].map(str::to_owned).to_vec();
         let then = ["deploy"].map(str::to_owned).to_vec();
         Self { strategy, end: vec![End::Kill, End::Github], hosts: 4, balancers: 2, every: 9, then }
     }
@@ -82,7 +82,8 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// One strategy, ended in one way, at every step.
 fn campaign(options: &Options, shipit: &Shipit, strategy: &str, end: End) -> Result<Row> {
-    let spec = Spec { hosts: options.hosts, balancers: options.balancers, ..Spec::named("crash") };
+    let preboot = strategy == "preboot";
+    let spec = Spec { hosts: options.hosts, balancers: options.balancers, preboot, ..Spec::named("crash") };
     let fleet = Fleet::renew(spec)?;
     let behaviour = Behaviour { stop: Stop::Abrupt, ..Behaviour::default() };
     fleet.write_app(&behaviour, "0")?;

@@ -28,7 +28,11 @@ fn lacking(fleet: &Fleet) -> Vec<String> {
         }
     }
     for host in &fleet.web {
-        lacks.extend(nginx::left_out(host).iter().map(|port| format!("{} is out of nginx on {}", port, host.name)));
+        lacks.extend(
+            nginx::left_out(&fleet.layout, host, &fleet.spec)
+                .iter()
+                .map(|port| format!("{} is out of nginx on {}", port, host.name)),
+        );
         if host.srv().join(".shipit/guard/run").exists() || host.srv().join(".shipit/guard/acting").exists() {
             lacks.push(format!("a guard stands on {}", host.name));
         }

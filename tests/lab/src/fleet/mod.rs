@@ -170,9 +170,12 @@ impl Fleet {
         let sockets = &self.layout.sockets;
         let path = host.directory.join("sockets");
         fs::write(&path, format!("{}\n", sockets.display())).map_err(Error::file("write", &path))?;
-        for port in self.spec.ports() {
+        let ports = self.spec.ports();
+        // What is idle at first leads to those that are not.
+        let aims = ports.iter().chain(&ports);
+        for (port, aim) in self.spec.all_ports().iter().zip(aims) {
             let link = sockets.join(format!("{}-{port}.link", host.name));
-            std::os::unix::fs::symlink(sockets.join(format!("{}-{port}.sock", host.name)), &link)
+            std::os::unix::fs::symlink(sockets.join(format!("{}-{aim}.sock", host.name)), &link)
                 .map_err(Error::file("create", &link))?;
         }
         // Without a command in the recipe, a check asks the `nginx` that the login finds.

@@ -24,7 +24,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub fn set_up(layout: &Layout, host: &Host, spec: &Spec) -> Result<Process> {
     write_config(layout, host, spec)?;
     let upstream_file = upstream_file(host);
-    fs::write(&upstream_file, upstream(host, &spec.ports())).map_err(Error::file("write", &upstream_file))?;
+    fs::write(&upstream_file, upstream(host, spec)).map_err(Error::file("write", &upstream_file))?;
     start(layout, host)
 }
 
@@ -49,9 +49,29 @@ fn start(layout: &Layout, host: &Host) -> Result<Process> {
     Ok(process)
 }
 
-/// The instances that nginx on `host` sends nothing to, by the include; none where it goes by links.
+/// The set of instances that nginx on `host` sends traffic to, and the other one.
 #[must_use]
-pub fn left_out(host: &Host) -> Vec<u16> {
+pub fn sets(layout: &Layout, host: &Host, spec: &Spec) -> (Vec<u16>, Vec<u16>) {
+    let (first, second) = (spec.ports(), spec.second_ports());
+    let swapped = if spec.links {
+        let link = fs::read_link(layout.sockets.join(format!("{}-{}.link", host.name, first[0])));
+        let target = link.map(|target| target.to_string_lossy().into_owned()).unwrap_or_default();
+        second.iter().any(|port| target.ends_with(&format!("-{port}.sock")))
+    } else {
+        let down = down(host);
+        first.iter().all(|port| down.contains(port))
+    };
+    if swapped { (second, first) } else { (first, second) }
+}
+
+/// The instances of the set that gets traffic that nginx on `host` sends nothing to, by the include; none where it goes by links.
+#[must_use]
+pub fn left_out(layout: &Layout, host: &Host, spec: &Spec) -> Vec<u16> {
+    let (live, _) = sets(layout, host, spec);
+    down(host).into_iter().filter(|port| live.contains(port)).collect()
+}
+
+fn down(host: &Host) -> Vec<u16> {
     let text = fs::read_to_string(upstream_file(host)).unwrap_or_default();
     let down = text.lines().filter(|line| line.split([' ', ';']).any(|word| word == "down"));
     down.filter_map(|line| line.split([' ', ';']).nth(1)?.rsplit_once(':')?.1.parse().ok()).collect()
@@ -63,9 +83,10 @@ fn upstream_file(host: &Host) -> std::path::PathBuf {
 }
 
 /// `max_fails=0`: by default one failed request takes an instance out for ten seconds, and two quick restarts take all out.
-fn upstream(host: &Host, ports: &[u16]) -> String {
-    ports.iter().fold(String::new(), |mut text, port| {
-        let _ = writeln!(text, "server {}:{port} max_fails=0;", host.address);
+fn upstream(host: &Host, spec: &Spec) -> String {
+    spec.all_ports().iter().fold(String::new(), |mut text, port| {
+        let down = if spec.second_ports().contains(port) { " down" } else { "" };
+        let _ = writeln!(text, "server {}:{port} max_fails=0{down};", host.address);
         text
     })
 }
@@ -78,7 +99,7 @@ fn servers(layout: &Layout, host: &Host, spec: &Spec) -> String {
     // No `keepalive`: what nginx keeps to a socket goes on after the link leads elsewhere.
     let link = |port: &u16| layout.sockets.join(format!("{}-{port}.link", host.name));
     let lines = spec
-        .ports()
+        .all_ports()
         .iter()
         .map(|port| format!("server unix:{} max_fails=0;", link(port).display()))
         .collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Fleet;
+use super::{Fleet, Host, nginx};
 
 /// An instance that is alive answers within milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,18 +21,24 @@ pub struct Instance {
 }
 
 impl Fleet {
-    /// Asks every instance which version it is.
+    /// Asks every instance that is to serve which version it is.
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
-        let of = |host: &super::Host| {
-            let (name, address) = (host.name.clone(), host.address);
-            self.spec.ports().into_iter().map(move |port| {
-                let version = version((address, port).into());
-                Instance { host: name.clone(), port, version }
-            })
-        };
-        self.web.iter().flat_map(of).collect()
+        self.web.iter().flat_map(|host| of(host, nginx::sets(&self.layout, host, &self.spec).0)).collect()
     }
+
+    /// The same for those that are idle.
+    #[must_use]
+    pub fn idle_instances(&self) -> Vec<Instance> {
+        self.web.iter().flat_map(|host| of(host, nginx::sets(&self.layout, host, &self.spec).1)).collect()
+    }
+}
+
+fn of(host: &Host, ports: Vec<u16>) -> impl Iterator<Item = Instance> + '_ {
+    ports.into_iter().map(|port| {
+        let version = version((host.address, port).into());
+        Instance { host: host.name.clone(), port, version }
+    })
 }
 
 fn version(address: SocketAddr) -> Option<String> {

@@ -28,6 +28,10 @@ pub fn write(fleet: &Fleet) -> Result<()> {
     } else {
         template::fill(include_str!("templates/hotswap.toml"), &[("root", &fleet.layout.root.display())])
     };
+    let preboot = template::fill(
+        include_str!("templates/preboot.toml"),
+        &[("root", &fleet.layout.root.display()), ("ports", &format!("{:?}", fleet.spec.second_ports()))],
+    );
     template::write(
         &project.join("inventories/lab.toml"),
         include_str!("templates/inventory.toml"),
@@ -44,6 +48,7 @@ pub fn write(fleet: &Fleet) -> Result<()> {
             ("root", &fleet.layout.root.display()),
             ("ports", &format!("{:?}", fleet.spec.ports())),
             ("hotswap", &hotswap),
+            ("preboot", &if fleet.spec.preboot { preboot } else { String::new() }),
         ],
     )?;
     write_app(fleet, &Behaviour::default(), "1")

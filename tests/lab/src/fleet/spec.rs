@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// The first port of the app's instances; the next ones follow.
 pub const APP_PORT: u16 = 4040;
+/// The first port of the second set.
+pub const SECOND_PORT: u16 = 5040;
 /// Where nginx listens on every web host.
 pub const WEB_PORT: u16 = 8080;
 /// Where haproxy listens on every balancer host.
@@ -31,6 +33,10 @@ pub struct Spec {
     #[arg(long)]
     #[serde(default)]
     pub links: bool,
+    /// Give each host a second set of instances, idle at first, so that it can be deployed by preboot.
+    #[arg(long)]
+    #[serde(default)]
+    pub preboot: bool,
     /// The fleet's name; fleets of different names can stand side by side.
     #[arg(long, default_value = "lab", value_parser = name)]
     pub name: String,
@@ -43,7 +49,7 @@ pub struct Spec {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { hosts: 4, balancers: 1, instances: 2, links: false, name: "lab".into(), bare: false }
+        Self { hosts: 4, balancers: 1, instances: 2, links: false, preboot: false, name: "lab".into(), bare: false }
     }
 }
 
@@ -57,13 +63,25 @@ impl Spec {
     /// A bare fleet: sshd on each host, and nothing else.
     #[must_use]
     pub fn bare(name: &str, hosts: u8) -> Self {
-        Self { hosts, balancers: 0, instances: 1, links: false, name: name.to_owned(), bare: true }
+        Self { hosts, balancers: 0, instances: 1, links: false, preboot: false, name: name.to_owned(), bare: true }
     }
 
     /// The ports of the instances on each host.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         (APP_PORT..).take(self.instances.into()).collect()
+    }
+
+    /// The ports of the second set; none unless the fleet is to be deployed by preboot.
+    #[must_use]
+    pub fn second_ports(&self) -> Vec<u16> {
+        (SECOND_PORT..).take(if self.preboot { self.instances.into() } else { 0 }).collect()
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn all_ports(&self) -> Vec<u16> {
+        [self.ports(), self.second_ports()].concat()
     }
 }
 

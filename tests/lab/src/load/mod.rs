@@ -36,7 +36,7 @@ pub struct Mix {
     pub post: usize,
     /// Clients that always wait for a slow answer.
     pub slow: usize,
-    /// Clients that hold a stream of events open. One that ends is no loss: whether it may end is the recipe's business.
+    /// Clients that hold a stream open, every other one a websocket. One that ends is no loss: whether it may end is the recipe's business.
     pub streams: usize,
     /// How long a slow answer takes.
     pub slow_for: Duration,
@@ -140,7 +140,12 @@ async fn run(targets: Arc<[SocketAddr]>, mix: Mix, tally: Arc<Tally>, stopping: 
         clients.spawn(client.run(stopping.clone()));
     }
     for number in 0..mix.streams {
-        clients.spawn(stream::hold(targets[number % targets.len()], tally.clone(), stopping.clone()));
+        clients.spawn(stream::hold(
+            targets[number % targets.len()],
+            stream::Kind::of(number),
+            tally.clone(),
+            stopping.clone(),
+        ));
     }
     while clients.join_next().await.is_some() {}
     tally.report()

@@ -1,4 +1,4 @@
-//! A stream of events, held open: what becomes of it is told apart from what becomes of requests.
+//! A stream, held open: events of a server, or a websocket. What becomes of it is told apart from what becomes of requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,12 +20,46 @@ const RETRY: Duration = Duration::from_millis(200);
 
 const CLASS: &str = "GET, stream";
 
+/// What is held open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An answer without end.
+    Events,
+    /// A connection that is no HTTP any more after its first answer.
+    WebSocket,
+}
+
+impl Kind {
+    /// Of the n-th client: they take turns.
+    pub fn of(number: usize) -> Self {
+        if number.is_multiple_of(2) { Self::Events } else { Self::WebSocket }
+    }
+
+    fn request(self) -> &'static [u8] {
+        match self {
+            Self::Events => b"GET /sse HTTP/1.1\r\nhost: lab\r\n\r\n",
+            Self::WebSocket => {
+                b"GET /ws HTTP/1.1\r\nhost: lab\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                  sec-websocket-version: 13\r\nsec-websocket-key: bGFiLWxhYi1sYWItbGFiIQ==\r\n\r\n"
+            }
+        }
+    }
+
+    /// What is in each event.
+    fn sign(self) -> &'static [u8] {
+        match self {
+            Self::Events => b"data:",
+            Self::WebSocket => b"\x81\x04beat",
+        }
+    }
+}
+
 /// Holds a stream open until told to stop; one that ends is counted and opened anew. One that can't be opened is a loss.
-pub async fn hold(target: SocketAddr, tally: Arc<Tally>, mut stopping: watch::Receiver<bool>) {
+pub async fn hold(target: SocketAddr, kind: Kind, tally: Arc<Tally>, mut stopping: watch::Receiver<bool>) {
     while !*stopping.borrow() {
         let began = Instant::now();
         tokio::select! {
-            outcome = one(target, &tally) => {
+            outcome = one(target, kind, &tally) => {
                 if let Err(lost) = outcome {
                     tally.lost(CLASS, began, lost, "none");
                 }
@@ -36,11 +70,10 @@ pub async fn hold(target: SocketAddr, tally: Arc<Tally>, mut stopping: watch::Re
     }
 }
 
-async fn one(target: SocketAddr, tally: &Tally) -> Result<(), Lost> {
+async fn one(target: SocketAddr, kind: Kind, tally: &Tally) -> Result<(), Lost> {
     let lost = |error: &dyn ToString| Lost::new(LossKind::Connect, error);
     let mut stream = TcpStream::connect(target).await.map_err(|error| lost(&error))?;
-    let request = b"GET /sse HTTP/1.1\r\nhost: lab\r\n\r\n";
-    stream.write_all(request).await.map_err(|error| lost(&error))?;
+    stream.write_all(kind.request()).await.map_err(|error| lost(&error))?;
     let mut seen = Vec::new();
     let mut opened = false;
     let mut chunk = [0; 4096];
@@ -49,7 +82,7 @@ async fn one(target: SocketAddr, tally: &Tally) -> Result<(), Lost> {
         match read {
             Ok(Ok(count)) if count > 0 && !opened => {
                 seen.extend_from_slice(&chunk[..count]);
-                if seen.windows(5).any(|window| window == b"data:") {
+                if seen.windows(kind.sign().len()).any(|window| window == kind.sign()) {
                     opened = true;
                     tally.stream_opened();
                 } else if seen.starts_with(b"HTTP/1.1 5") {

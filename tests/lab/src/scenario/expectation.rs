@@ -69,11 +69,19 @@ fn differences(expect: &Expect, fleet: &Fleet) -> Vec<String> {
         let place = format!("the process of {}:{}", instance.host, instance.port);
         compare(&mut wrong, &place, found, wanted(&expect.releases, &instance.host));
     }
+    for instance in fleet.idle_instances() {
+        let found = instance.version.as_deref().unwrap_or("none");
+        let place = format!("the idle process of {}:{}", instance.host, instance.port);
+        compare(&mut wrong, &place, found, wanted(&expect.idle, &instance.host));
+    }
     for host in &fleet.web {
         let releases = if expect.current.is_empty() { &expect.releases } else { &expect.current };
         let place = format!("`current` of {}", host.name);
         compare(&mut wrong, &place, &current(host), wanted(releases, &host.name));
-        let (out, wanted_out) = (nginx::left_out(host), expect.left_out.get(&host.name).cloned().unwrap_or_default());
+        let (out, wanted_out) = (
+            nginx::left_out(&fleet.layout, host, &fleet.spec),
+            expect.left_out.get(&host.name).cloned().unwrap_or_default(),
+        );
         if out != wanted_out {
             wrong.push(format!("nginx of {} leaves out {out:?}, not {wanted_out:?}", host.name));
         }

@@ -43,7 +43,7 @@ pub struct Scenario {
     /// Whether clients send requests meanwhile; then none may be lost.
     #[serde(default = "yes")]
     pub load: bool,
-    /// So many clients hold a stream of events open meanwhile. That one ends is no loss; see `streams-ended`.
+    /// So many clients hold a stream open meanwhile: events of the server, and every other one a websocket. That one ends is no loss; see `streams-ended`.
     #[serde(default)]
     pub streams: usize,
     /// The runs of shipit, one after the other.
@@ -61,19 +61,20 @@ pub struct Size {
     balancers: u8,
     instances: u8,
     links: bool,
+    preboot: bool,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { hosts: 3, balancers: 1, instances: 2, links: false }
+        Self { hosts: 3, balancers: 1, instances: 2, links: false, preboot: false }
     }
 }
 
 impl Size {
     /// A fleet of this size.
     pub fn spec(&self) -> Spec {
-        let Self { hosts, balancers, instances, links } = *self;
-        Spec { hosts, balancers, instances, links, ..Spec::named("scenario") }
+        let Self { hosts, balancers, instances, links, preboot } = *self;
+        Spec { hosts, balancers, instances, links, preboot, ..Spec::named("scenario") }
     }
 }
 
@@ -83,7 +84,7 @@ impl Size {
 pub struct Run {
     /// Shell that is run in the fleet's directory beforehand, with hosts below `hosts`.
     pub before: Option<String>,
-    /// Its arguments.
+    /// Its arguments; `{release new}` is the id of the release that behaves as `new`.
     pub arguments: Vec<String>,
     /// Its exit code; minus a signal's number if that is to end it.
     pub exit: i32,
@@ -154,7 +155,9 @@ pub struct Expect {
     pub releases: BTreeMap<String, String>,
     /// The release that `current` names on a host; as `releases` if it is not said.
     pub current: BTreeMap<String, String>,
-    /// The instances that a host's nginx sends nothing to; none unless it is said.
+    /// The release in a host's idle instances, in the same words; `none` unless it is said.
+    pub idle: BTreeMap<String, String>,
+    /// The instances that a host's nginx sends nothing to, though they are not idle; none unless it is said.
     pub left_out: BTreeMap<String, Vec<u16>>,
     /// The state of a host's server on every balancer, in haproxy's words: `UP`, `DOWN`, `DRAIN`, `MAINT`, or `none`.
     pub servers: BTreeMap<String, String>,
@@ -163,7 +166,13 @@ pub struct Expect {
 impl Default for Expect {
     fn default() -> Self {
         let all = |word: &str| BTreeMap::from([("*".to_owned(), word.to_owned())]);
-        Self { releases: all("new"), current: BTreeMap::new(), left_out: BTreeMap::new(), servers: all("UP") }
+        Self {
+            releases: all("new"),
+            current: BTreeMap::new(),
+            idle: all("none"),
+            left_out: BTreeMap::new(),
+            servers: all("UP"),
+        }
     }
 }
 

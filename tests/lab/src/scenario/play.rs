@@ -1,5 +1,6 @@
 //! One scenario, from the start of its fleet to the verdict.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -86,13 +87,26 @@ fn appears(fleet: &Fleet, file: &str) -> bool {
     wait::until(file, APPEARS_WITHIN, None, || path.exists().then_some(())).is_ok()
 }
 
+/// An argument, with `{release VERSION}` as the id of the first host's release that has this version in it.
+fn with_release(fleet: &Fleet, argument: &str) -> String {
+    let version = argument.strip_prefix("{release ").and_then(|rest| rest.strip_suffix('}'));
+    let releases = fs::read_dir(fleet.web[0].srv().join("releases")).into_iter().flatten().flatten();
+    let has = |release: &fs::DirEntry| {
+        let text = fs::read_to_string(release.path().join("version"));
+        text.is_ok_and(|text| Some(text.trim()) == version)
+    };
+    let found = version.and_then(|_| releases.into_iter().find(has));
+    found.map_or_else(|| argument.to_owned(), |release| release.file_name().to_string_lossy().into_owned())
+}
+
 /// Runs shipit, while the things happen that the run says.
 fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
     if let Some(script) = &run.before {
         let root = fleet.layout.root.to_string_lossy().into_owned();
         command::run("sh", &["-euc", "cd \"$1\"; eval \"$2\"", "sh", &root, script])?;
     }
-    let arguments: Vec<&str> = run.arguments.iter().map(String::as_str).collect();
+    let arguments: Vec<String> = run.arguments.iter().map(|one| with_release(fleet, one)).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     thread::scope(|scope| {
         if let Some(delay) = run.killed_after {
             scope.spawn(move || {

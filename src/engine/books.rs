@@ -1,0 +1,37 @@
+//! The scheduler's books: which lanes there are, where each stands, and how many are open.
+
+use super::lane::LaneState;
+use super::{LaneRef, Scheduler};
+use crate::plan::{Lane, Wave};
+
+impl Scheduler {
+    pub(super) fn lanes_of(&self, wave: usize) -> impl Iterator<Item = LaneRef> + use<> {
+        (0..self.lanes[wave].len()).map(move |lane| LaneRef { wave, lane })
+    }
+
+    pub(super) fn open_lanes(&self, wave: usize) -> usize {
+        self.open[wave]
+    }
+
+    pub(super) fn wave(&self, at: LaneRef) -> &Wave {
+        &self.plan.waves[at.wave]
+    }
+
+    pub(super) fn lane(&self, at: LaneRef) -> &Lane {
+        &self.wave(at).lanes[at.lane]
+    }
+
+    pub(super) fn state(&self, at: LaneRef) -> &LaneState {
+        &self.lanes[at.wave][at.lane]
+    }
+
+    pub(super) fn put(&mut self, at: LaneRef, state: LaneState) {
+        let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
+        match (lane.is_open(), is_open) {
+            (false, true) => self.open[at.wave] += 1,
+            (true, false) => self.open[at.wave] -= 1,
+            _ => {}
+        }
+        *lane = state;
+    }
+}
