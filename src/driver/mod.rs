@@ -62,14 +62,16 @@ pub async fn run<W: World>(
                 hands.start(command);
             }
         }
+        // In this order, so that a run over a simulated fleet can be repeated; and a request to end is heard first.
         tokio::select! {
+            biased;
+            Some(how) = cancels.recv() => facts.push_back(Fact::CancelAsked { how }),
+            Some((at, text)) = progress.recv() => audience.hear(Event::Progress { at, text }),
             Some(done) = hands.running.join_next() => match done {
                 Ok(fact) => facts.push_back(fact),
                 // A step that panics is a bug; the loop must not wait for it for ever.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
-            Some((at, text)) = progress.recv() => audience.hear(Event::Progress { at, text }),
-            Some(how) = cancels.recv() => facts.push_back(Fact::CancelAsked { how }),
             _ = ticks.tick() => audience.tick(),
         }
     }
@@ -142,6 +144,7 @@ impl<W: World> Hands<W> {
                 let _ = heard.send((at, text.to_owned()));
             });
             let result = tokio::select! {
+                biased;
                 result = timeout(limit, world.perform(&host, &deed, limit, progress)) => result
                     .unwrap_or_else(|_| StepResult::Unknown(Failure::new(format!("it took longer than {}", friendly(limit))))),
                 Ok(()) = interrupted => StepResult::Unknown(Failure::new("it was interrupted")),

@@ -10,7 +10,7 @@ use lab::bench::Contest;
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
-use lab::{bench, demo, packages, scenario, span, suite};
+use lab::{bench, demo, packages, scenario, simulate, span, suite};
 
 /// Fleets of real servers on this machine, to try shipit on.
 #[derive(Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Bench(Bench),
     /// Play the scenarios of `tests/lab/scenarios` on real servers.
     Scenarios(scenario::Options),
+    /// Deploy to thousands of fleets that are not there, with everything that can go wrong.
+    Simulate(simulate::Options),
     /// Run everything that CI runs.
     Test,
     /// Send requests without pause, and count what is lost.
@@ -100,6 +102,7 @@ pub fn run() -> Result<()> {
         Command::Bench(Bench::Scale(options)) => bench::scale(&options),
         Command::Bench(Bench::Upload(options)) => bench::upload(&options),
         Command::Scenarios(options) => scenario::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Test => suite::run(),
         Command::Load(arguments) => load(arguments),
         Command::Reload { balancer, name } => {

@@ -1,0 +1,30 @@
+//! `cargo lab simulate`: shipit's own scheduler, driver, strategies and judgement over a fleet that is not there.
+//!
+//! Hosts, balancers, guards and lines are simulated on a clock that jumps from event to event, so a deploy takes a
+//! millisecond. One seed decides everything: the fleet, what goes wrong, and when. What the promises say is asked of the
+//! simulated fleet's own history.
+//!
+//! What it can't tell: whether the real fleet behaves like the simulated one.
+
+mod campaign;
+mod chaos;
+mod check;
+mod crash;
+mod deploy;
+mod fault;
+mod fleet;
+mod guard;
+mod haproxy;
+mod machine;
+mod observe;
+mod random;
+mod sabotage;
+mod script;
+mod setup;
+mod state;
+mod story;
+mod trace;
+mod traffic;
+mod world;
+
+pub use campaign::{Options, run};
