@@ -21,7 +21,9 @@ impl State {
         }
         let now = self.now;
         let looked = self.runs[run].looked.unwrap_or(now);
-        self.runs[run].opened_on.insert(host, looked);
+        if self.hosts[host].serves {
+            self.runs[run].opened_on.insert(host, looked);
+        }
         let allowed = self.setup.options.limits.max_failures.of(self.hosts.len(), Rounding::Down);
         let failed = self.runs[run].failed.values().filter(|at| **at < now).count();
         if failed > allowed {
@@ -46,13 +48,13 @@ impl State {
     }
 
     /// A host is about to be taken out: enough others must serve, as far as the last look could show. Those count as serving that
-    /// have left by themselves since.
+    /// have left by themselves since. A host that did not serve when the run came to it may go again.
     pub(super) fn check_floor(&mut self, run: Run, host: usize) {
         if !self.hosts[host].serves {
             return;
         }
         let floor = self.setup.floor();
-        let looked = self.runs[run].opened_on.get(&host).copied().unwrap_or(self.began);
+        let Some(looked) = self.runs[run].opened_on.get(&host).copied() else { return };
         let others = (0..self.hosts.len()).filter(|other| *other != host);
         let serve = others.filter(|other| {
             let other = &self.hosts[*other];

@@ -139,7 +139,7 @@ impl State {
         let haproxy = &mut self.balancers[balancer];
         haproxy.pid += 1;
         for server in &mut haproxy.servers {
-            server.is_excused = server.state != ServerState::Ready || !server.is_up;
+            server.is_excused |= server.state != ServerState::Ready || !server.is_up;
             server.state = ServerState::Ready;
             server.is_up = true;
             server.turning = None;
