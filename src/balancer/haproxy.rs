@@ -71,6 +71,11 @@ impl<S: Session> Haproxy<S> {
         self.host == *host && self.path == path
     }
 
+    /// Where the socket is, and the session to that host; `None` without one.
+    pub fn place(&self) -> Option<(&HostName, Arc<S>, &str)> {
+        self.socket.as_ref().map(|socket| (&self.host, socket.session(), self.path.as_str()))
+    }
+
     /// What is so now, on all backends, in one round.
     ///
     /// Callers that come while a round is under way share the next one, so that many hosts that drain at once cost a

@@ -17,5 +17,6 @@ mod wire;
 pub use drain::Drained;
 pub use error::{BalancerError, Target};
 pub use preflight::preflight;
-pub use set::Balancers;
+pub use set::{Balancers, WayBack};
+pub use socket::ASK;
 pub use watch::{Tally, WatchReport};

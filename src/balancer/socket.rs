@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::model::clean;
 use crate::transport::{ExecError, Progress, Script, Session};
 
-const ASK: &str = include_str!("scripts/ask.sh");
+/// The script that asks a socket on its own host; its variables are in its first lines.
+pub const ASK: &str = include_str!("scripts/ask.sh");
 const LEAVING: &str = include_str!("scripts/leaving.sh");
 
 /// haproxy answers from memory within milliseconds; what takes longer than this is not going to come.
@@ -69,6 +70,11 @@ impl<S: Session> Socket<S> {
     /// The socket at `path` on the host of `session`. Nothing is opened yet.
     pub fn new(session: Arc<S>, path: String) -> Self {
         Self { session, path, way: OnceCell::new() }
+    }
+
+    /// The session to the host.
+    pub fn session(&self) -> Arc<S> {
+        self.session.clone()
     }
 
     /// Sends `commands`, joined by `;`, on one connection, and returns all that is answered.

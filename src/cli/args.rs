@@ -28,7 +28,7 @@ Exit codes:
    2  usage                    21  stopped, releases mixed, floor kept
   10  config                   22  needs a person
   11  preflight                23  cancelled in order
-  13  not confirmed
+  12  somebody else deploys    13  not confirmed
 
 In CI, `exec shipit ...`, so that a cancelled job reaches it as a signal. Most options can be
 given as SHIPIT_... in the environment too: SHIPIT_ENV, SHIPIT_MAX_IN_FLIGHT.";
@@ -72,6 +72,9 @@ pub struct Global {
     /// How progress is shown: auto, tty, plain or jsonl (events on standard output)
     #[arg(long, value_name = "FORM", default_value = "auto", global = true, help_heading = GLOBAL, env = "SHIPIT_OUTPUT", hide_env = true)]
     pub output: Output,
+    /// How long to wait for somebody else's deploy to end; without it, that is an error at once
+    #[arg(long, value_name = "DURATION", value_parser = duration, global = true, help_heading = GLOBAL, env = "SHIPIT_LOCK_WAIT", hide_env = true)]
+    pub lock_wait: Option<Duration>,
     /// Whether to use colours: auto, always or never
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = GLOBAL, env = "SHIPIT_COLOR", hide_env = true)]
     pub color: ColourChoice,

@@ -11,6 +11,7 @@ use super::app::App;
 use super::args::Deploy;
 use super::confirm::confirmed;
 use super::exit::Exit;
+use super::holder::{run_id, watchword};
 use super::prepare::{Prepared, prepare};
 use super::say;
 use crate::driver::{self, Audience, Fleet, cancels};
@@ -33,7 +34,10 @@ pub async fn run(app: &App, args: &Deploy) -> Exit {
         Err(error) => return app.refuse(Exit::Preflight, &format!("signals can't be handled: {error}"), None),
     };
     let cancelled = async { _ = cancels.recv().await };
-    let prepared = match prepare(app, &args.choice, cancelled).await {
+    let now = Timestamp::now();
+    let run = run_id(now);
+    let watchword = watchword(&run, &format!("deploy {}", args.choice.environment.environment), now);
+    let prepared = match prepare(app, &args.choice, Some(&watchword), cancelled).await {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
@@ -45,7 +49,7 @@ pub async fn run(app: &App, args: &Deploy) -> Exit {
         app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
     } else {
         let served = observed.view(&project.inventory, &project.recipe).serving;
-        let mut show = Show::new(app);
+        let mut show = Show::new(app, run, now);
         let fleet = Arc::new(fleet);
         let outcome = ship(&plan, &fleet, &picked, served, &mut show, &mut cancels).await;
         if let Ok(fleet) = Arc::try_unwrap(fleet) {
@@ -120,13 +124,8 @@ struct Show {
 }
 
 impl Show {
-    fn new(app: &App) -> Self {
-        let now = Timestamp::now();
-        Self {
-            began: Instant::now(),
-            run: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
-            reporters: app.settings.reporters(&app.around, now),
-        }
+    fn new(app: &App, run: String, now: Timestamp) -> Self {
+        Self { began: Instant::now(), run, reporters: app.settings.reporters(&app.around, now) }
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Exit {
     Config,
     /// 11: something stands in the way; nothing was changed.
     Preflight,
+    /// 12: somebody else deploys; nothing was changed.
+    Locked,
     /// 13: not confirmed; nothing was changed.
     NotConfirmed,
     /// 20 to 23, and 0: a run's end.
@@ -30,6 +32,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Config => 10,
             Self::Preflight => 11,
+            Self::Locked => 12,
             Self::NotConfirmed => 13,
             Self::Run(end) => end.code(),
         }

@@ -12,7 +12,7 @@ use crate::report::Verbosity;
 
 /// Makes the plan and shows it.
 pub async fn run(app: &App, args: &PlanArgs) -> Exit {
-    let prepared = match prepare(app, &args.choice, std::future::pending()).await {
+    let prepared = match prepare(app, &args.choice, None, std::future::pending()).await {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::app::{App, Project};
 use super::args::Choice;
 use super::exit::Exit;
+use super::lock::lock;
 use super::say;
 use crate::artifact::{self, Artifact, ArtifactError};
 use crate::config::Demands;
-use crate::driver::{Fleet, preflight};
+use crate::driver::{Fleet, Watchword, preflight};
 use crate::engine::End;
 use crate::model::{Host, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, Source};
 use crate::plan::Plan;
@@ -43,7 +44,14 @@ enum Wanted {
 }
 
 /// Reads, resolves, connects, looks and plans; on any trouble, and when it is `cancelled`, everything is closed again.
-pub async fn prepare(app: &App, choice: &Choice, cancelled: impl Future<Output = ()>) -> Result<Prepared, Exit> {
+///
+/// With a `watchword`, the fleet is locked before it is looked at: what was seen holds until the end then.
+pub async fn prepare(
+    app: &App,
+    choice: &Choice,
+    watchword: Option<&Watchword>,
+    cancelled: impl Future<Output = ()>,
+) -> Result<Prepared, Exit> {
     let existing = choice.release.as_ref().and_then(|release| release.parse::<ReleaseId>().ok());
     let demands = Demands { artifact: existing.is_none(), limits: !choice.overrides_limits() };
     let project = app.project(&choice.environment, demands)?;
@@ -66,7 +74,14 @@ pub async fn prepare(app: &App, choice: &Choice, cancelled: impl Future<Output =
         app.note(&format!("{}: connecting to {} hosts", project.inventory.environment, hosts.all.len()));
         let connected = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts.all);
         let (wanted, mut fleet) = futures::join!(wanted, connected);
-        let result = plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await;
+        let locked = match watchword {
+            Some(watchword) => lock(app, &mut fleet, watchword, &hosts.picked).await,
+            None => Ok(()),
+        };
+        let result = match locked {
+            Ok(()) => plan(app, &project, &mut fleet, &hosts.picked, wanted, &options).await,
+            Err(exit) => Err(exit),
+        };
         (fleet, result)
     };
     let done = tokio::select! {

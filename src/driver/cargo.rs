@@ -9,8 +9,6 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::artifact::Archive;
-use crate::model::{Host, Release};
-use crate::remote::Site;
 use crate::transport::{Parcel, Script};
 
 /// An archive, packed behind the script that receives it: once for all hosts whose script is the same, which is all of
@@ -33,9 +31,8 @@ impl Cargo {
         Self { archive, parcels: Mutex::default() }
     }
 
-    /// The parcel for `host`.
-    pub(super) async fn parcel(&self, site: &Site<'_>, host: &Host, release: &Release) -> io::Result<Arc<Parcel>> {
-        let script = site.upload(host, release);
+    /// The parcel for a host that receives it by `script`.
+    pub(super) async fn parcel(&self, script: Script) -> io::Result<Arc<Parcel>> {
         let key = script.text();
         let mut parcels = self.parcels.lock().await;
         if let Some(parcel) = parcels.packed.get(&key) {

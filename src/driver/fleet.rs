@@ -8,43 +8,44 @@ use futures::future::join_all;
 use tokio::sync::Mutex;
 
 use super::cargo::Cargo;
-use super::{Deed, World};
+use super::guards::{Guards, LockHeld, Watchword};
 use crate::artifact::Archive;
-use crate::balancer::{BalancerError, Balancers};
-use crate::model::{
-    Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, StepResult,
-    Until, View,
-};
-use crate::plan::Action;
-use crate::remote::{Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
-use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
+use crate::balancer::Balancers;
+use crate::model::{Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, Size, View};
+use crate::remote::{Purpose, RouteCheck, Site, look, read_check, read_facts};
+use crate::transport::{ConnectError, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 const LOOK_SLACK: Duration = Duration::from_mins(1);
 
-/// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
-const OWN_WORDS: Duration = Duration::from_secs(5);
-
-/// How often a step is tried again when the line broke before its answer came, and the waits before.
-///
-/// Repeating looks again: each action does only what does not hold yet. The session connects anew by itself; a host that
-/// reboots is back by the third try or takes a person.
-const SETTLE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
-
 /// Hosts that can be acted on.
 pub struct Fleet<T: Transport> {
-    inventory: Arc<Inventory>,
-    recipe: Arc<Recipe>,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) recipe: Arc<Recipe>,
     /// Where each host is in the inventory.
-    places: BTreeMap<HostName, usize>,
-    sessions: BTreeMap<HostName, Arc<T::Session>>,
+    pub(super) places: BTreeMap<HostName, usize>,
+    pub(super) sessions: BTreeMap<HostName, Arc<T::Session>>,
     unreachable: BTreeMap<HostName, ConnectError>,
-    balancers: Balancers<T::Session>,
-    cargo: Cargo,
-    /// The hosts that this run has taken out of the balancers, and whether they are out by its hand now.
-    taken_out: Mutex<BTreeMap<HostName, bool>>,
+    pub(super) balancers: Balancers<T::Session>,
+    pub(super) cargo: Cargo,
+    /// The hosts that this run has taken out of the balancers.
+    pub(super) taken_out: Mutex<BTreeMap<HostName, Out>>,
+    /// Who stands on the hosts, while something is being changed.
+    pub(super) guards: Option<Guards>,
     /// The hosts that gave no answer when they were last asked, however often.
-    lost: Mutex<BTreeSet<HostName>>,
+    pub(super) lost: Mutex<BTreeSet<HostName>>,
+}
+
+/// A host that this run has taken out of the balancers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Out {
+    /// It is out by our hand, since guards at balancers had acted so often.
+    Ours {
+        /// So often.
+        acted: u32,
+    },
+    /// It is back.
+    Back,
 }
 
 impl<T: Transport> Fleet<T> {
@@ -70,8 +71,26 @@ impl<T: Transport> Fleet<T> {
             balancers,
             cargo: Cargo::default(),
             taken_out: Mutex::default(),
+            guards: None,
             lost: Mutex::default(),
         }
+    }
+
+    /// Calls guards to `hosts` and to all balancers, which together are the lock. `waits` hears what they wait for.
+    pub async fn guard(
+        &mut self,
+        watchword: &Watchword,
+        hosts: &[&Host],
+        waits: impl Fn(&str),
+    ) -> Result<(), LockHeld> {
+        let site = self.site();
+        let reached = hosts.iter().filter_map(|host| Some((host, self.sessions.get(&host.name)?)));
+        let posts: Vec<_> =
+            reached.map(|(host, session)| (host.name.clone(), session.clone(), site.root(host))).collect();
+        let sockets = self.balancers.sockets();
+        let sockets: Vec<_> = sockets.map(|(host, session, path)| (host.clone(), session, path.to_owned())).collect();
+        self.guards = Some(Guards::call(watchword, posts, sockets, waits).await?);
+        Ok(())
     }
 
     /// The archive to send to hosts that do not have it.
@@ -94,7 +113,17 @@ impl<T: Transport> Fleet<T> {
     /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
     pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
         let hosts = self.observe_hosts(hosts, purpose, coming);
-        let (hosts, balancers) = futures::join!(hosts, self.balancers.observe());
+        let (mut hosts, mut balancers) = futures::join!(hosts, self.balancers.observe());
+        for (host, failure) in self.guards.iter().flat_map(Guards::faults) {
+            let problem = Problem { what: failure.what, help: failure.help };
+            let balancer = balancers.iter_mut().find(|balancer| balancer.key.host == *host);
+            match (hosts.get_mut(host), balancer) {
+                (Some(facts), _) if facts.reach == Reach::Reached => facts.problems.push(problem),
+                (None, Some(balancer)) if balancer.reach == Reach::Reached => balancer.problems.push(problem),
+                // Why it can't be reached says it all.
+                _ => {}
+            }
+        }
         Observation { hosts, balancers }
     }
 
@@ -165,137 +194,18 @@ impl<T: Transport> Fleet<T> {
     }
 
     /// Whether every host of the app is behind a balancer.
-    fn is_balanced(&self) -> bool {
+    pub(super) fn is_balanced(&self) -> bool {
         let mut fleet = self.inventory.with_role(&self.recipe.app.role);
         fleet.all(|host| self.inventory.balancers_of(host).next().is_some())
     }
 
     /// Ends all sessions. Nothing of ours is left on this machine after that.
     pub async fn close(self) {
+        if let Some(guards) = self.guards {
+            guards.end().await;
+        }
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
-    }
-
-    /// Takes `host` out, unless somebody else has done so since the deploy began: then it is not ours to put back, and a
-    /// release that nobody asked for there is none of our business.
-    async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, BalancerError> {
-        let before = self.taken_out.lock().await.get(&host.name).copied();
-        if before != Some(true) {
-            match self.balancers.taken_out(host).await? {
-                Some(fault) if before.is_none() => return Err(fault),
-                // On the way back from a release that was live: out is what it is to be.
-                Some(_) => {}
-                None => drop(self.taken_out.lock().await.insert(host.name.clone(), true)),
-            }
-        }
-        self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())
-    }
-
-    /// Puts `host` back, if it is out by our hand.
-    async fn enable(
-        &self,
-        host: &Host,
-        until: Until,
-        deadline: Duration,
-        progress: &Progress,
-    ) -> Result<String, BalancerError> {
-        if self.taken_out.lock().await.get(&host.name) != Some(&true) {
-            return Ok("left as it was found".to_owned());
-        }
-        self.balancers.enable(host, until, deadline, progress).await?;
-        self.taken_out.lock().await.insert(host.name.clone(), false);
-        Ok(String::new())
-    }
-
-    async fn run(&self, host: &Host, action: &Action, limit: Duration, progress: &Progress) -> StepResult {
-        let Some(session) = self.sessions.get(&host.name) else {
-            return StepResult::Unknown(Failure::new("there is no connection to it"));
-        };
-        match action {
-            Action::Upload { release } => match self.cargo.parcel(&self.site(), host, release).await {
-                Ok(parcel) => judge(self.settled(host, action, || session.upload(&parcel, limit, progress)).await),
-                Err(error) => StepResult::Failed(Failure::new(format!("the archive could not be packed: {error}"))),
-            },
-            _ => match self.site().script(host, action) {
-                Some(script) => judge(self.settled(host, action, || session.run(&script, limit, progress)).await),
-                None => StepResult::Failed(Failure::new(format!("nobody knows how to {action}"))),
-            },
-        }
-    }
-
-    /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is
-    /// asked once: the way back must not wait for it again and again. A task may do anything, so it is never repeated.
-    async fn settled<F>(&self, host: &Host, action: &Action, run: impl Fn() -> F) -> Result<Output, ExecError>
-    where
-        F: Future<Output = Result<Output, ExecError>>,
-    {
-        let waits = match action {
-            Action::Task { .. } => &[][..],
-            _ if self.lost.lock().await.contains(&host.name) => &[],
-            _ => &SETTLE,
-        };
-        let mut answer = run().await;
-        for wait in waits {
-            if !matches!(answer, Err(ExecError::Lost(_))) {
-                break;
-            }
-            tokio::time::sleep(*wait).await;
-            answer = run().await;
-        }
-        let mut lost = self.lost.lock().await;
-        match answer {
-            Err(ExecError::Lost(_)) => lost.insert(host.name.clone()),
-            _ => lost.remove(&host.name),
-        };
-        answer
-    }
-}
-
-impl<T: Transport> World for Fleet<T> {
-    async fn perform(&self, host: &HostName, deed: &Deed, limit: Duration, progress: Progress) -> StepResult {
-        let action = &deed.action;
-        let Some(host) = self.places.get(host).map(|place| &self.inventory.hosts[*place]) else {
-            return StepResult::Failed(Failure::new("it is not in the inventory"));
-        };
-        let done = match action {
-            Action::Drain => self.drain(host, &progress).await,
-            Action::Enable { until } => self.enable(host, *until, limit.saturating_sub(OWN_WORDS), &progress).await,
-            Action::Watch => {
-                self.balancers.watch(host, self.recipe.watch.duration).await.map(|report| format!("{report} failed"))
-            }
-            _ => return self.run(host, action, limit, &progress).await,
-        };
-        match done {
-            Ok(note) => StepResult::Ok(note),
-            Err(error) => {
-                let failure = Failure { help: error.help(), ..Failure::new(error.to_string()) };
-                if error.is_silence() { StepResult::Unknown(failure) } else { StepResult::Failed(failure) }
-            }
-        }
-    }
-
-    fn forget(&self, _host: &HostName) {}
-
-    async fn look(&self) -> Result<View, String> {
-        if self.is_balanced() {
-            return self.balancers.serving().await.map_err(|error| error.to_string());
-        }
-        // Without a balancer, whoever is healthy serves.
-        let fleet: Vec<&Host> = self.inventory.with_role(&self.recipe.app.role).collect();
-        Ok(self.observe(&fleet, Purpose::Status, None).await.view(&self.inventory, &self.recipe))
-    }
-
-    async fn bake(&self, hosts: &[HostName], duration: Duration) -> StepResult {
-        let hosts = hosts.iter().filter_map(|name| self.inventory.host(name));
-        let watched = hosts.filter(|host| self.inventory.balancers_of(host).next().is_some());
-        let reports = watched.map(|host| async move { (host, self.balancers.watch(host, duration).await) });
-        let ((), reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
-        match reports.into_iter().find_map(|(host, report)| report.err().map(|error| (host, error))) {
-            None => StepResult::Ok(String::new()),
-            Some((host, error)) => {
-                StepResult::Failed(Failure { help: error.help(), ..Failure::new(format!("{}: {error}", host.name)) })
-            }
-        }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! [`run`] is the whole loop. It knows a fleet only as a [`World`], and whoever listens only as an [`Audience`].
 
+mod acts;
 mod cargo;
 mod fleet;
+mod guard;
+mod guards;
 mod signals;
 mod survey;
 mod world;
@@ -22,6 +25,7 @@ use crate::plan::{Action, Lane, OnFailure, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
+pub use guards::{LockHeld, Watchword};
 pub use signals::cancels;
 pub use survey::{Survey, preflight};
 pub use world::{Deed, Undo, World};
@@ -97,7 +101,7 @@ impl<W: World> Hands<W> {
             Command::Undo { at, action } => {
                 // The way back may take as long as the way there.
                 let limit = self.plan.waves[at.wave].lanes[at.lane].steps.iter().map(|step| step.timeout).sum();
-                self.act(at, action.into(), limit, |at, result| Fact::UndoFinished { at, result });
+                self.act(at, Deed::back(action), limit, |at, result| Fact::UndoFinished { at, result });
             }
             Command::Interrupt { at } => {
                 if let Some(interrupt) = self.interrupts.remove(&at) {
@@ -165,5 +169,5 @@ fn deed(lane: &Lane, step: usize) -> Deed {
         _ => None,
     };
     let undo = || Undo { step: place, actions: step.undo.clone(), unless_healthy };
-    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo) }
+    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo), back: false }
 }

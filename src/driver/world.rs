@@ -36,6 +36,8 @@ pub struct Deed {
     pub action: Action,
     /// What the guard does about it if shipit is gone; `None` for what needs no undo, or is one.
     pub undo: Option<Undo>,
+    /// Whether this is on the way back: it is done even where a guard has put the host back already.
+    pub back: bool,
 }
 
 /// What a guard does about one step of its host's lane.
@@ -50,8 +52,10 @@ pub struct Undo {
     pub unless_healthy: Option<(ReleaseId, Vec<Instance>)>,
 }
 
-impl From<Action> for Deed {
-    fn from(action: Action) -> Self {
-        Self { action, undo: None }
+impl Deed {
+    /// What takes something back.
+    #[must_use]
+    pub fn back(action: Action) -> Self {
+        Self { action, undo: None, back: true }
     }
 }

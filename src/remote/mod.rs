@@ -5,6 +5,7 @@
 
 mod answer;
 mod facts;
+mod guard;
 mod render;
 mod route;
 
@@ -16,7 +17,11 @@ use crate::transport::Script;
 
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
+pub use guard::{Call, Deputy, GUARD_GRACE, GUARD_LEASE};
 pub use route::{RouteCheck, read_check, read_routed};
+
+/// What every script has.
+const COMMON: &str = concat!(include_str!("scripts/common.sh"), include_str!("scripts/fence.sh"));
 
 /// The largest share of a disk's inodes and bytes is known for what is packed here; for the rest this much must be free.
 const LEAST_FREE_KB: u64 = 64 * 1024;

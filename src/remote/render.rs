@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Site, seconds};
+use super::{COMMON, Site, seconds};
 use crate::model::{Host, Instance, Placeholder, Release, ReleaseId, ReleaseProof, Scope, Source, TaskName, Template};
 use crate::transport::{Script, quote, word};
 
-const COMMON: &str = include_str!("scripts/common.sh");
 const PROCESS: &str = include_str!("scripts/process.sh");
 
 impl Site<'_> {

@@ -6,11 +6,10 @@ use std::net::IpAddr;
 use super::answer::words;
 use super::facts::{problem, run_by_sudo};
 use super::render::command;
-use super::{Site, seconds};
+use super::{COMMON, Site, seconds};
 use crate::model::{Host, HotswapSpec, IncludeSpec, Instance, Leftover, LinkSpec, Problem, Scope, Template};
 use crate::transport::{Output, Script, word};
 
-const COMMON: &str = include_str!("scripts/common.sh");
 const ROUTED: &str = include_str!("scripts/routed.sh");
 const NGINX: &str = include_str!("scripts/nginx.sh");
 const CONNECTIONS: &str = include_str!("scripts/connections.sh");
@@ -62,6 +61,7 @@ impl Site<'_> {
             script.with(&format!("ROUTE_WATCH_{instance}"), self.watched(host, *instance))
         });
         script
+            .with("ROOT", self.root(host))
             .with("ROUTE_TO", ports(to))
             .with("APPLY_TIMEOUT", APPLY_TIMEOUT)
             .with("DRAIN_TIMEOUT", seconds(drain.timeout))

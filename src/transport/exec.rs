@@ -5,7 +5,8 @@ use std::io::{self, Seek};
 use std::time::Duration;
 
 use openssh::{Session, Stdio};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Answer, Keep};
@@ -32,6 +33,8 @@ const TELL: Duration = Duration::from_millis(200);
 pub(super) enum Input<'a> {
     /// A framed script and the word in its frame.
     Script(&'a str, &'a Nonce),
+    /// A framed script that reads the lines behind it.
+    Talk(&'a str, &'a Nonce),
     /// A packed file.
     Parcel(&'a Parcel),
 }
@@ -47,16 +50,23 @@ pub(super) enum Fault {
 
 /// Runs `input` and waits for it, without a deadline: the caller sets it, and drops this future if it passes. The script
 /// may then still be running.
-pub(super) async fn exec(session: &Session, input: Input<'_>, progress: &Progress) -> Result<Output, Fault> {
+///
+/// `lines` follow the script as they come.
+pub(super) async fn exec(
+    session: &Session,
+    input: Input<'_>,
+    lines: Option<UnboundedReceiver<String>>,
+    progress: &Progress,
+) -> Result<Output, Fault> {
     let broken = |error: io::Error| Fault::Broken(error.to_string());
     let mut file = None;
     let mut command = session.raw_command(match input {
         Input::Script(..) => RUN,
-        Input::Parcel(_) => RUN_PARCEL,
+        Input::Talk(..) | Input::Parcel(_) => RUN_PARCEL,
     });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let nonce = match input {
-        Input::Script(_, nonce) => {
+        Input::Script(_, nonce) | Input::Talk(_, nonce) => {
             command.stdin(Stdio::piped());
             nonce
         }
@@ -77,12 +87,19 @@ pub(super) async fn exec(session: &Session, input: Input<'_>, progress: &Progres
     let (stdin, out, err) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
     let talk = async {
         let send = async {
-            if let (Some(mut pipe), Input::Script(text, _)) = (stdin, input) {
+            if let (Some(mut pipe), Input::Script(text, _) | Input::Talk(text, _)) = (stdin, input) {
                 // If the other end is gone, the missing answer tells it.
                 _ = pipe.write_all(text.as_bytes()).await;
+                pass_on(lines, &mut pipe).await;
             }
+            // It is the script that ends an execution; what has been sent by then is all that it wanted.
+            std::future::pending::<()>().await;
         };
-        tokio::join!(send, read(out, &mut stdout), read(err, &mut stderr));
+        let hear = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
+        tokio::select! {
+            _ = hear => {}
+            () = send => {}
+        }
     };
     tokio::select! {
         () = talk => {}
@@ -104,6 +121,16 @@ pub(super) async fn exec(session: &Session, input: Input<'_>, progress: &Progres
         why = format!("{why}: {}", clean(said));
     }
     Err(Fault::Broken(why))
+}
+
+/// Writes `lines` to `pipe` until there are no more, or nobody takes them.
+async fn pass_on(lines: Option<UnboundedReceiver<String>>, pipe: &mut (impl AsyncWrite + Unpin)) {
+    let Some(mut lines) = lines else { return };
+    while let Some(line) = lines.recv().await {
+        if pipe.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>, answer: &mut Answer<'_>) {

@@ -25,8 +25,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use crate::model::Host;
 
+pub use frame::standing;
 pub use limits::Limits;
 pub use openssh::{OpenSsh, StartError};
 pub use parcel::Parcel;
@@ -65,6 +68,16 @@ pub trait Session: Send + Sync + 'static {
         parcel: &Parcel,
         deadline: Duration,
         progress: &Progress,
+    ) -> impl Future<Output = Result<Output, ExecError>> + Send;
+
+    /// Runs `script` with `lines` as its standard input, each as it comes, until the script ends. What it says to `progress`
+    /// is heard by `heard`, at once. There is no deadline: input ends when `lines` does, when this is dropped, or when the
+    /// line breaks, and a script may take any of them for a sign. It does not count as one of the calls that run at once.
+    fn converse(
+        &self,
+        script: &Script,
+        lines: UnboundedReceiver<String>,
+        heard: &Progress,
     ) -> impl Future<Output = Result<Output, ExecError>> + Send;
 
     /// Forwards the unix socket at `remote` on the host to a local one, whose path is returned. That a forward is there

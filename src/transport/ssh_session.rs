@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openssh::{ForwardType, Socket};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect_error::last_words;
 use super::exec::{Fault, Input, chain, exec};
-use super::frame::{Nonce, Stdin, framed};
+use super::frame::{Nonce, Stdin, framed, framed_before_data};
 use super::site::{Link, Site};
 use super::{ConnectError, ExecError, Output, Parcel, Progress, Script, Session};
 use crate::model::Host;
@@ -90,7 +91,7 @@ impl SshSession {
         let attempt = async {
             let _permit = self.execs.acquire().await;
             let link = self.link().await?;
-            match exec(&link.session, input, progress).await {
+            match exec(&link.session, input, None, progress).await {
                 Ok(output) => Ok(output),
                 Err(Fault::Broken(why)) => Err(self.lost(&link, &why).await),
                 Err(Fault::Refused(_)) => self.execute_when_refused(link, input, progress).await,
@@ -118,7 +119,7 @@ impl SshSession {
     ) -> Result<Output, ExecError> {
         for pause in PAUSES {
             sleep(pause).await;
-            match exec(&full.session, input, progress).await {
+            match exec(&full.session, input, None, progress).await {
                 Ok(output) => return Ok(output),
                 Err(Fault::Broken(why)) => return Err(self.lost(&full, &why).await),
                 Err(Fault::Refused(_)) => {}
@@ -126,7 +127,7 @@ impl SshSession {
         }
         self.retire(&full).await?;
         let link = self.link().await?;
-        match exec(&link.session, input, progress).await {
+        match exec(&link.session, input, None, progress).await {
             Ok(output) => Ok(output),
             Err(Fault::Broken(why) | Fault::Refused(why)) => Err(self.lost(&link, &why).await),
         }
@@ -149,6 +150,21 @@ impl Session for SshSession {
 
     async fn upload(&self, parcel: &Parcel, deadline: Duration, progress: &Progress) -> Result<Output, ExecError> {
         self.execute(Input::Parcel(parcel), deadline, progress).await
+    }
+
+    async fn converse(
+        &self,
+        script: &Script,
+        lines: UnboundedReceiver<String>,
+        heard: &Progress,
+    ) -> Result<Output, ExecError> {
+        let nonce = Nonce::new();
+        let text = framed_before_data(script, &nonce);
+        let link = self.link().await?;
+        match exec(&link.session, Input::Talk(&text, &nonce), Some(lines), heard).await {
+            Ok(output) => Ok(output),
+            Err(Fault::Broken(why) | Fault::Refused(why)) => Err(self.lost(&link, &why).await),
+        }
     }
 
     async fn forward(&self, remote: &str) -> Result<PathBuf, ExecError> {

@@ -14,6 +14,7 @@ use shipit::transport::{ExecError, Output, Parcel, Progress, Script, Session};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::app::App;
@@ -329,6 +330,10 @@ impl Session for Local {
 
     async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
         Err(ExecError::Lost("balancers are sent no files".to_owned()))
+    }
+
+    async fn converse(&self, _: &Script, _: UnboundedReceiver<String>, _: &Progress) -> Result<Output, ExecError> {
+        Err(ExecError::Lost("balancers are not talked with".to_owned()))
     }
 
     async fn forward(&self, remote: &str) -> Result<PathBuf, ExecError> {

@@ -65,6 +65,7 @@ restart() {
     fail "the restart of instance $PORT failed"
 }
 
+fence
 [ -d "$ROOT/.shipit" ] || mkdir -p "$ROOT/.shipit" || fail "$ROOT can't be written"
 alone restart "$((RESTART_TIMEOUT + 10))"
 scratch

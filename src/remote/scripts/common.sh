@@ -29,6 +29,19 @@ now() {
     NOW=${up%.*}${up#*.}
 }
 
+# started PID: sets STARTED to when the process started, in clock ticks since boot: field 22 of proc(5)'s stat, counted
+# after the name, in which there may be anything.
+started() {
+    stat='' line=''
+    while IFS= read -r line; do
+        stat=$stat$line
+    done 2>/dev/null <"/proc/$1/stat" || return 1
+    [ -n "$stat" ] || return 1
+    # shellcheck disable=SC2086 # split into fields on purpose
+    set -- ${stat##*) }
+    STARTED=${20}
+}
+
 # limited SECONDS COMMAND…: runs the command for at most so long, where the host has timeout(1).
 limited() {
     limit=$1

@@ -53,8 +53,11 @@ sweep() {
         -path '*/.shipit/once/*' -mtime +90 \) -exec rm -rf {} +
 }
 
+fence
 PROCESSES=''
 [ "$PROOF" != process ] || survey
 each_instance check || exit 1
 note_confirmed
+# From here on nobody takes it back.
+settled
 { prune && sweep; } 2>/dev/null || printf 'said old releases could not all be removed\n'

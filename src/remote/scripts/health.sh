@@ -28,6 +28,7 @@ wait_for_health() {
         now
         # One that passes already is let finish: on a host that is short of time it is the checks that take so long.
         [ "$NOW" -lt "$end" ] || { [ "$passes" -gt 0 ] && [ "$NOW" -lt "$late" ]; } || gave_up
+        guarded || guard_acts
         [ "$passes" -gt 0 ] || progress "$PORT: $WHY"
         pause
     done

@@ -176,19 +176,6 @@ unexplained() {
     return 1
 }
 
-# started PID: sets STARTED to when the process started, in clock ticks since boot: field 22 of proc(5)'s stat, counted
-# after the name, in which there may be anything.
-started() {
-    stat='' line=''
-    while IFS= read -r line; do
-        stat=$stat$line
-    done 2>/dev/null <"/proc/$1/stat" || return 1
-    [ -n "$stat" ] || return 1
-    # shellcheck disable=SC2086 # split into fields on purpose
-    set -- ${stat##*) }
-    STARTED=${20}
-}
-
 # alive HOLDERS: whether all these processes, of which there must be one, are still the same ones.
 alive() {
     [ -n "$1" ] || return 1

@@ -265,6 +265,7 @@ drain() {
         said=$LEFT
         now
         [ "$((NOW - began))" -lt "$((DRAIN_TIMEOUT * 100))" ] || return 1
+        guarded || guard_acts
         still_ours || fail "somebody else changed the routing during the drain: $LEFT" "see who else deploys"
         poll
     done
@@ -295,6 +296,7 @@ seconds() {
     printf '%d.%ds' "$(($1 / 100))" "$(($1 % 100 / 10))"
 }
 
+fence
 scratch
 check_ports
 MOVED='' TOOK=0 DRAINED=0

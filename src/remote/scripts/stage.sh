@@ -152,6 +152,7 @@ already_there() {
     exit 0
 }
 
+fence
 already_there
 [ -d "$ROOT/releases" ] && [ -d "$ROOT/shared" ] && [ -d "$cache" ] ||
     mkdir -p "$ROOT/releases" "$ROOT/shared" "$cache" || fail "$ROOT can't be written"

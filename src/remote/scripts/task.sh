@@ -13,6 +13,7 @@ look_at_marker() {
     fail "task $NAME was cut off when it ran for this release before, so nobody knows what it did" "$SEE"
 }
 
+fence
 SEE="see what it did, then remove $marker to let it run again"
 if [ -n "$ONCE" ]; then
     alone "task-$NAME" 1

@@ -2,6 +2,7 @@
 #
 # Data: ROOT DIGEST
 
+fence
 cache=$ROOT/.shipit/cache
 part=$cache/.part.$DIGEST.$$
 mkdir -p "$cache" || fail "$cache can't be made"

@@ -1,0 +1,242 @@
+//! What each action means on the real fleet: scripts on hosts, words to balancers, and what their guards hear of it first.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::fleet::{Fleet, Out};
+use super::guards::Guards;
+use super::{Deed, World};
+use crate::balancer::BalancerError;
+use crate::model::{Failure, Host, HostName, StepResult, Until, View};
+use crate::plan::Action;
+use crate::remote::{Deputy, Purpose, judge};
+use crate::transport::{ExecError, Output, Progress, Script, Session, Transport};
+
+/// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
+const OWN_WORDS: Duration = Duration::from_secs(5);
+
+/// How often a step is tried again when the line broke before its answer came, and the waits before.
+///
+/// Repeating looks again: each action does only what does not hold yet. The session connects anew by itself; a host that
+/// reboots is back by the third try or takes a person.
+const SETTLE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
+
+/// Why an action is not done.
+enum Trouble {
+    /// It failed.
+    Failed(Failure),
+    /// What came of it is not known.
+    Unknown(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<BalancerError> for Trouble {
+    fn from(error: BalancerError) -> Self {
+        let failure = Failure { help: error.help(), ..Failure::new(error.to_string()) };
+        if error.is_silence() { Self::Unknown(failure) } else { Self::Failed(failure) }
+    }
+}
+
+/// What a balancer's guard knows the way back of `host` by, of which there are several where two backends serve it.
+fn key(host: &Host, place: usize) -> String {
+    format!("{}.{place}", host.name)
+}
+
+impl<T: Transport> Fleet<T> {
+    /// Takes `host` out, unless somebody else has done so since the deploy began: then it is not ours to put back, and a
+    /// release that nobody asked for there is none of our business.
+    async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, Trouble> {
+        let before = self.taken_out.lock().await.get(&host.name).copied();
+        if !matches!(before, Some(Out::Ours { .. })) {
+            match self.balancers.taken_out(host).await? {
+                Some(fault) if before.is_none() => return Err(fault.into()),
+                // On the way back from a release that was live: out is what it is to be.
+                Some(_) => {}
+                None => {
+                    let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
+                    self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
+                }
+            }
+        }
+        self.arm(host).await?;
+        Ok(self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())?)
+    }
+
+    /// Has the balancers' guards know how to put `host` back.
+    async fn arm(&self, host: &Host) -> Result<(), Trouble> {
+        let Some(guards) = &self.guards else { return Ok(()) };
+        let ways = self.balancers.way_back(host).await?;
+        let armed = ways
+            .iter()
+            .enumerate()
+            .map(|(place, way)| async move { guards.arm(way.host, way.path, &key(host, place), &way.commands).await });
+        join_all(armed).await.into_iter().collect::<Result<Vec<()>, Failure>>()?;
+        Ok(())
+    }
+
+    /// Puts `host` back, if it is out by our hand.
+    async fn enable(
+        &self,
+        host: &Host,
+        until: Until,
+        deadline: Duration,
+        progress: &Progress,
+    ) -> Result<String, Trouble> {
+        if !matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { .. })) {
+            return Ok("left as it was found".to_owned());
+        }
+        self.balancers.enable(host, until, deadline, progress).await?;
+        self.taken_out.lock().await.insert(host.name.clone(), Out::Back);
+        if let Some(guards) = &self.guards {
+            for (place, way) in self.balancers.way_back(host).await?.iter().enumerate() {
+                guards.disarm(way.host, way.path, &key(host, place));
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// A host that is out by our hand, and that a guard has put back meanwhile because the line to a balancer broke, is taken
+    /// out again before its app is restarted.
+    async fn keep_out(&self, host: &Host, progress: &Progress) -> Result<(), Trouble> {
+        let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
+        let stale =
+            matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { acted: then }) if *then != acted);
+        if stale {
+            self.drain(host, progress).await?;
+            self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
+        }
+        Ok(())
+    }
+
+    async fn run(&self, host: &Host, deed: &Deed, limit: Duration, progress: &Progress) -> Result<String, Trouble> {
+        let Some(session) = self.sessions.get(&host.name) else {
+            return Err(Trouble::Unknown(Failure::new("there is no connection to it")));
+        };
+        let guards = self.guards.as_ref();
+        let run = match guards {
+            Some(guards) => match guards.of_host(&host.name).await? {
+                Some(0) => Some(guards.run()),
+                Some(_) if deed.back => Some(guards.run()),
+                Some(_) => return Err(Failure::new("the line to it broke, and its guard put it back as it was").into()),
+                None => None,
+            },
+            None => None,
+        };
+        let action = &deed.action;
+        if matches!(action, Action::Activate { .. }) {
+            self.keep_out(host, progress).await?;
+        }
+        let script = self.site().script(host, action);
+        let mut script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
+        if let Some(run) = run {
+            script = self.guarded(script, host, run, deed);
+        }
+        let answer = if let Action::Upload { .. } = action {
+            let parcel = self.cargo.parcel(script).await;
+            let parcel = parcel.map_err(|error| Failure::new(format!("the archive could not be packed: {error}")))?;
+            self.settled(host, action, || session.upload(&parcel, limit, progress)).await
+        } else {
+            self.settled(host, action, || session.run(&script, limit, progress)).await
+        };
+        match judge(answer) {
+            StepResult::Ok(note) => Ok(note),
+            StepResult::Failed(failure) => Err(Trouble::Failed(failure)),
+            StepResult::Unknown(failure) => Err(Trouble::Unknown(failure)),
+        }
+    }
+
+    /// `script` with what its guard is to know.
+    fn guarded(&self, script: Script, host: &Host, run: &str, deed: &Deed) -> Script {
+        let unless = deed.undo.as_ref().and_then(|undo| {
+            let (release, instances) = undo.unless_healthy.clone()?;
+            Some(Action::Health { release, instances })
+        });
+        let deputy = deed.undo.as_ref();
+        let deputy = deputy.map(|undo| Deputy { step: undo.step, actions: &undo.actions, unless: unless.as_ref() });
+        self.site().guarded(script, host, run, deputy)
+    }
+
+    /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is
+    /// asked once: the way back must not wait for it again and again. A task may do anything, so it is never repeated.
+    async fn settled<F>(&self, host: &Host, action: &Action, run: impl Fn() -> F) -> Result<Output, ExecError>
+    where
+        F: Future<Output = Result<Output, ExecError>>,
+    {
+        let waits = match action {
+            Action::Task { .. } => &[][..],
+            _ if self.lost.lock().await.contains(&host.name) => &[],
+            _ => &SETTLE,
+        };
+        let mut answer = run().await;
+        for wait in waits {
+            if !matches!(answer, Err(ExecError::Lost(_))) {
+                break;
+            }
+            tokio::time::sleep(*wait).await;
+            answer = run().await;
+        }
+        let mut lost = self.lost.lock().await;
+        match answer {
+            Err(ExecError::Lost(_)) => lost.insert(host.name.clone()),
+            _ => lost.remove(&host.name),
+        };
+        answer
+    }
+}
+
+impl<T: Transport> World for Fleet<T> {
+    async fn perform(&self, host: &HostName, deed: &Deed, limit: Duration, progress: Progress) -> StepResult {
+        let Some(host) = self.places.get(host).map(|place| &self.inventory.hosts[*place]) else {
+            return StepResult::Failed(Failure::new("it is not in the inventory"));
+        };
+        let done = match &deed.action {
+            Action::Drain => self.drain(host, &progress).await,
+            Action::Enable { until } => self.enable(host, *until, limit.saturating_sub(OWN_WORDS), &progress).await,
+            Action::Watch => {
+                let report = self.balancers.watch(host, self.recipe.watch.duration).await;
+                report.map(|report| format!("{report} failed")).map_err(Trouble::from)
+            }
+            _ => self.run(host, deed, limit, &progress).await,
+        };
+        match done {
+            Ok(note) => StepResult::Ok(note),
+            Err(Trouble::Failed(failure)) => StepResult::Failed(failure),
+            Err(Trouble::Unknown(failure)) => StepResult::Unknown(failure),
+        }
+    }
+
+    fn forget(&self, host: &HostName) {
+        if let Some(guards) = &self.guards {
+            guards.forget(host);
+        }
+    }
+
+    async fn look(&self) -> Result<View, String> {
+        if self.is_balanced() {
+            return self.balancers.serving().await.map_err(|error| error.to_string());
+        }
+        // Without a balancer, whoever is healthy serves.
+        let fleet: Vec<&Host> = self.inventory.with_role(&self.recipe.app.role).collect();
+        Ok(self.observe(&fleet, Purpose::Status, None).await.view(&self.inventory, &self.recipe))
+    }
+
+    async fn bake(&self, hosts: &[HostName], duration: Duration) -> StepResult {
+        let hosts = hosts.iter().filter_map(|name| self.inventory.host(name));
+        let watched = hosts.filter(|host| self.inventory.balancers_of(host).next().is_some());
+        let reports = watched.map(|host| async move { (host, self.balancers.watch(host, duration).await) });
+        let ((), reports) = futures::join!(tokio::time::sleep(duration), join_all(reports));
+        match reports.into_iter().find_map(|(host, report)| report.err().map(|error| (host, error))) {
+            None => StepResult::Ok(String::new()),
+            Some((host, error)) => {
+                StepResult::Failed(Failure { help: error.help(), ..Failure::new(format!("{}: {error}", host.name)) })
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A guard as it is seen from here: called to its host, kept awake, spoken with, and called again when the line to it breaks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use crate::model::{Failure, StepResult};
+use crate::remote::{GUARD_GRACE, GUARD_LEASE, judge};
+use crate::transport::{ExecError, Output, Progress, Script, Session};
+
+/// How often a guard hears of us: three times in a lease.
+const BEAT: Duration = Duration::from_secs(3);
+
+/// The pause before calling a guard again to a host whose line broke.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// How long a guard may take to say that it stands: an exec, on a busy host. One that waits for another says so.
+const CALL: Duration = Duration::from_secs(30);
+
+/// How long it may take to hear that it knows something, or that the deploy is over.
+const WORD: Duration = Duration::from_secs(5);
+
+/// Where a guard stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was called. What it waits for, if it does.
+    Called(Option<String>),
+    /// It holds the lock. How often one of its kind has acted in this run: then what it knew has been undone.
+    Held {
+        /// So often.
+        acted: u32,
+    },
+    /// Somebody else holds the lock; in these lines of `name value`.
+    Busy(Vec<String>),
+    /// It can't stand there, or is lost for good.
+    Gone(Failure),
+    /// The deploy is over, and it knows.
+    Over,
+}
+
+/// What it is told.
+enum Order {
+    Arm { key: String, commands: String, armed: oneshot::Sender<()> },
+    Forget(Option<String>),
+    End,
+}
+
+/// A guard on one host.
+pub(super) struct Guard {
+    orders: mpsc::UnboundedSender<Order>,
+    standing: watch::Receiver<Standing>,
+    keeper: JoinHandle<()>,
+}
+
+impl Guard {
+    /// Calls a guard over `session`. `script` makes its script; with `true` for one that takes over from an earlier one.
+    pub(super) fn call<S: Session>(session: Arc<S>, script: impl Fn(bool) -> Script + Send + Sync + 'static) -> Self {
+        let (orders, heard) = mpsc::unbounded_channel();
+        let (tell, standing) = watch::channel(Standing::Called(None));
+        let keeper = Keeper { orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new() };
+        Self { orders, standing, keeper: tokio::spawn(keeper.keep(session, script)) }
+    }
+
+    /// How it stands now.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// How it stands once that is known; `waits` hears what it waits for meanwhile.
+    pub(super) async fn settled(&self, waits: impl Fn(&str)) -> Standing {
+        let mut standing = self.standing.clone();
+        let mut end = Instant::now() + CALL;
+        loop {
+            let now = standing.borrow_and_update().clone();
+            match &now {
+                Standing::Called(Some(what)) => {
+                    waits(what);
+                    // It has a limit of its own for that.
+                    end = Instant::now() + Duration::from_hours(1);
+                }
+                Standing::Called(None) => {}
+                _ => return now,
+            }
+            match tokio::time::timeout_at(end, standing.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Standing::Gone(Failure::new("its guard does not answer")),
+            }
+        }
+    }
+
+    /// Has it know `commands` for haproxy by `key`. Whether it does.
+    pub(super) async fn arm(&self, key: String, commands: String) -> bool {
+        let (armed, done) = oneshot::channel();
+        let sent = self.orders.send(Order::Arm { key, commands, armed }).is_ok();
+        // A line that breaks meanwhile has to be noticed and made again.
+        sent && matches!(timeout(GUARD_LEASE + WORD, done).await, Ok(Ok(())))
+    }
+
+    /// Has it forget what it knows, or what it knows by `key`.
+    pub(super) fn forget(&self, key: Option<String>) {
+        let _ = self.orders.send(Order::Forget(key));
+    }
+
+    /// Lets it go: the deploy is over.
+    pub(super) async fn end(self) {
+        let _ = self.orders.send(Order::End);
+        let _ = timeout(WORD, self.keeper).await;
+    }
+}
+
+/// The other end of it.
+struct Keeper {
+    orders: mpsc::UnboundedReceiver<Order>,
+    standing: watch::Sender<Standing>,
+    acted: u32,
+    /// What was told and not yet acknowledged.
+    unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
+}
+
+/// How a talk with a guard ended.
+enum Parting {
+    /// The last word was said.
+    Final,
+    /// The line broke, or the guard was killed: another may take over.
+    Lost,
+    /// The guard has acted. A new one has nothing to take over.
+    Acted,
+}
+
+impl Keeper {
+    async fn keep<S: Session>(mut self, session: Arc<S>, script: impl Fn(bool) -> Script + Send + Sync + 'static) {
+        let mut again = false;
+        let mut stood = Instant::now();
+        loop {
+            match self.talk(&*session, &script(again), &mut stood).await {
+                Parting::Final => return,
+                Parting::Lost if stood.elapsed() > GUARD_LEASE + GUARD_GRACE => {
+                    self.tell(Standing::Gone(Failure::new("the line to its guard broke, and did not come back")));
+                    return;
+                }
+                Parting::Lost => again = true,
+                Parting::Acted => {
+                    self.acted += 1;
+                    again = false;
+                }
+            }
+            self.tell(Standing::Called(None));
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn talk<S: Session>(&mut self, session: &S, script: &Script, stood: &mut Instant) -> Parting {
+        let (lines, input) = mpsc::unbounded_channel();
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let progress = Progress::to(move |word| drop(said.send(word.to_owned())));
+        let talk = session.converse(script, input, &progress);
+        tokio::pin!(talk);
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = None;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(word) = heard.recv() => {
+                    *stood = Instant::now();
+                    last = self.hear(&word, &lines).or(last);
+                }
+                ended = &mut talk => break ended,
+                order = self.orders.recv() => match order {
+                    Some(order) => self.pass_on(order, &lines),
+                    // Nobody is left who could say more: it is a guard's business to know what that means.
+                    None => return Parting::Final,
+                },
+                _ = beats.tick() => drop(lines.send("beat".to_owned())),
+            }
+        };
+        while let Ok(word) = heard.try_recv() {
+            last = self.hear(&word, &lines).or(last);
+        }
+        last.unwrap_or_else(|| self.judge(ended))
+    }
+
+    /// Hears a word of the guard's. What it means for the talk, if it is the last one.
+    fn hear(&mut self, word: &str, lines: &mpsc::UnboundedSender<String>) -> Option<Parting> {
+        let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
+        match verb {
+            "held" => {
+                self.tell(Standing::Held { acted: self.acted });
+                for (key, (commands, _)) in &self.unheard {
+                    let _ = lines.send(format!("arm {key} {commands}"));
+                }
+            }
+            "armed" => {
+                if let Some((_, armed)) = self.unheard.remove(rest) {
+                    let _ = armed.send(());
+                }
+            }
+            "waits" => self.tell(Standing::Called(Some(rest.to_owned()))),
+            "busy" => {
+                self.standing.send_modify(|standing| match standing {
+                    Standing::Busy(lines) => lines.push(rest.to_owned()),
+                    other => *other = Standing::Busy(vec![rest.to_owned()]),
+                });
+                return Some(Parting::Final);
+            }
+            // The second is what a guard says that came too late to take over.
+            "acts" | "acted" => return Some(Parting::Acted),
+            "ended" => {
+                self.tell(Standing::Over);
+                return Some(Parting::Final);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn pass_on(&mut self, order: Order, lines: &mpsc::UnboundedSender<String>) {
+        let line = match order {
+            Order::Arm { key, commands, armed } => {
+                let line = format!("arm {key} {commands}");
+                self.unheard.insert(key, (commands, armed));
+                line
+            }
+            Order::Forget(Some(key)) => format!("forget {key}"),
+            Order::Forget(None) => "forget".to_owned(),
+            Order::End => "end".to_owned(),
+        };
+        let _ = lines.send(line);
+    }
+
+    fn judge(&mut self, ended: Result<Output, ExecError>) -> Parting {
+        match ended {
+            // Without a word of why: somebody holds the lock whose name is not known.
+            Ok(output) if output.code == 0 => self.tell(Standing::Busy(Vec::new())),
+            Ok(output) if output.stdout.starts_with("fail ") => match judge(Ok(output)) {
+                StepResult::Failed(failure) | StepResult::Unknown(failure) => self.tell(Standing::Gone(failure)),
+                StepResult::Ok(_) => return Parting::Lost,
+            },
+            // Killed, or cut off.
+            _ => return Parting::Lost,
+        }
+        Parting::Final
+    }
+
+    fn tell(&self, standing: Standing) {
+        self.standing.send_replace(standing);
+    }
+}

@@ -1,0 +1,89 @@
+//! The guard's script, and what the other scripts are told of it.
+
+use std::time::Duration;
+
+use super::{COMMON, Site, seconds};
+use crate::model::Host;
+use crate::plan::Action;
+use crate::transport::{Script, standing};
+
+/// How long a guard waits for a word of shipit before it takes it for dead. Three beats, and a second for a busy machine.
+pub const GUARD_LEASE: Duration = Duration::from_secs(10);
+
+/// How long it then waits for a line that comes back: a connection is made anew within a second or two.
+pub const GUARD_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a guard that acts waits for a step that changes something to end: a restart that nobody waits for any more.
+const BUSY: Duration = Duration::from_mins(2);
+
+/// How long a deploy waits for the guard of one that was cut off to be through, which may restart an app.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Who calls a guard to a host, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The deploy's word for itself, which nobody else has.
+    pub run: &'a str,
+    /// Lines of `name value` about who deploys, for whoever finds the lock taken.
+    pub holder: &'a [String],
+    /// Whether a guard of the same run stands there already, or stood there a moment ago.
+    pub again: bool,
+}
+
+/// What a guard does if shipit is gone.
+#[derive(Debug, Clone, Copy)]
+pub struct Deputy<'a> {
+    /// The step that it undoes.
+    pub step: usize,
+    /// What undoes it, in order. What happens on balancers is their own guards' business.
+    pub actions: &'a [Action],
+    /// An action that, where it holds already, leaves nothing to undo.
+    pub unless: Option<&'a Action>,
+}
+
+impl Call<'_> {
+    /// The script of a guard that knows how to undo steps, below the app's `root`.
+    #[must_use]
+    pub fn to_host(&self, root: &str) -> Script {
+        self.script().with("STATE", format!("{root}/.shipit")).with("SOCKET", "").with("ASK", "")
+    }
+
+    /// The script of a guard that puts servers back by haproxy's `socket`, asked by the text of `ask`.
+    #[must_use]
+    pub fn to_balancer(&self, socket: &str, ask: &str) -> Script {
+        self.script().with("STATE", "").with("SOCKET", socket).with("ASK", ask)
+    }
+
+    fn script(&self) -> Script {
+        Script::new(include_str!("scripts/guard.sh"))
+            .using(COMMON)
+            .with("RUN", self.run)
+            .with_lines("HOLDER", self.holder)
+            .with("ATTACH", if self.again { "yes" } else { "" })
+            .with("LEASE", seconds(GUARD_LEASE))
+            .with("GRACE", seconds(GUARD_GRACE))
+            .with("BUSY", seconds(BUSY))
+            .with("PATIENCE", seconds(PATIENCE))
+    }
+}
+
+impl Site<'_> {
+    /// `script` for `host`, as a part of the guarded `run`, with what its guard is to know.
+    #[must_use]
+    pub fn guarded(&self, script: Script, host: &Host, run: &str, deputy: Option<Deputy<'_>>) -> Script {
+        let script = script.with("RUN", run);
+        let Some(deputy) = deputy else { return script };
+        let actions: Vec<Script> = deputy.actions.iter().filter_map(|action| self.script(host, action)).collect();
+        if actions.is_empty() {
+            return script;
+        }
+        let unless = deputy.unless.and_then(|action| self.glance(host, action));
+        script.with("STEP", deputy.step.to_string()).with("UNDO", standing(unless.as_ref(), &actions))
+    }
+
+    /// Whether `action`, a health check, holds right now.
+    fn glance(&self, host: &Host, action: &Action) -> Option<Script> {
+        let Action::Health { release, instances } = action else { return None };
+        Some(self.health(host, release, instances).with("PASSES", "1").with("DEADLINE", "1"))
+    }
+}

@@ -1,0 +1,33 @@
+# fence stands in front of every script that changes something: it refuses unless the guard of this deploy stands on the host, and tells
+# it what undoes the script before anything is changed. All of this happens in the process that acts, so there is no moment in
+# which the guard believes that nobody does.
+#
+# Data: ROOT RUN (empty: nobody guards) STEP UNDO (a script; empty: nothing to undo)
+
+fence() {
+    [ -n "${RUN-}" ] || return 0
+    # First this, then the look: the guard first says that it acts, and then looks who is busy.
+    : >"$ROOT/.shipit/guard/busy/$$" 2>/dev/null
+    guarded || guard_acts
+    [ -n "${UNDO-}" ] || return 0
+    set -- "$ROOT/.shipit/guard/undo" "$(printf '%03d' "$STEP")"
+    printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2" || fail "$1 can't be written" "is the disk full?"
+}
+
+# guarded: whether the guard of this deploy stands and does not act. A script that waits asks again and again.
+guarded() {
+    [ -n "${RUN-}" ] || return 0
+    run=''
+    read -r run pid start 2>/dev/null <"$ROOT/.shipit/guard/run" || return 1
+    [ "$run" = "$RUN" ] && started "$pid" && [ "$STARTED" = "$start" ]
+}
+
+guard_acts() {
+    fail "the guard of this deploy does not stand on this host any more" "\`shipit status\` shows what it has left"
+}
+
+# settled: there is nothing to take back any more.
+settled() {
+    [ -z "${RUN-}" ] || rm -f "$ROOT/.shipit/guard/undo"/*
+    rm -f "$ROOT/.shipit/broken"
+}

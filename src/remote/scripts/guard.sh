@@ -1,0 +1,282 @@
+# Stands on a host during a deploy: lock, lease and dead man's switch in one.
+#
+# Data: STATE (its directory; empty on a balancer's host, where it is one of the login's own) SOCKET ASK (haproxy's, and the text of
+# ask.sh) RUN (the deploy's word for itself) HOLDER (lines of `name value` about who deploys) LEASE GRACE BUSY PATIENCE (seconds)
+# ATTACH (set: take over from an earlier guard of the same run)
+#
+# It hears lines on standard input:
+#   beat                        shipit is there
+#   arm KEY COMMANDS            if shipit is gone, send haproxy these commands
+#   forget [KEY]                that, or all that is known, is settled
+#   end                         the deploy is over
+# and says with `progress`:
+#   held | busy NAME VALUE | waits TEXT | acts | acted | armed KEY | put KEY | ended
+#
+# In STATE lie:
+#   lock          locked while a guard stands; the kernel takes the lock back when the guard dies, however that is
+#   holder        who holds it, for people
+#   hold          a lock that a person took (`shipit lock take`)
+#   broken        what could not be undone and waits for a person
+#   guard/last    RUN of the guard that stood here last, unless it acted
+#   guard/run     RUN, PID and start of the guard that stands. Its name changes to guard/acting before anything is undone: from
+#                 then on every step of that run refuses to begin (fence.sh)
+#   guard/undo/N  what undoes step N, put there by the step itself before it changes anything
+#   guard/arms/K  the same for a balancer: haproxy's commands
+#   guard/busy/P  process P is changing something
+
+GUARD=$STATE/guard
+
+say() {
+    progress "$*" 2>/dev/null
+}
+
+# take_lock: whether the lock is ours now. It is file descriptor 9, which no child may keep.
+take_lock() {
+    flock -n 9
+}
+
+# find_state: where a guard of a balancer keeps what it knows. Whoever may use the socket by this login meets there.
+find_state() {
+    [ -z "$STATE" ] || return 0
+    set -- "$(printf %s "$SOCKET" | cksum)"
+    STATE=$HOME/.shipit/haproxy-${1%% *}
+    GUARD=$STATE/guard
+}
+
+# check_way: without a way to the socket from here this guard could not put anything back.
+check_way() {
+    [ -n "$SOCKET" ] || return 0
+    COMMANDS='show info'
+    told=$(WAY='' && eval "$ASK" 2>&1) || fail "the guard has no way to haproxy's socket $SOCKET: $(printf %s "$told" | tail -n 1)" \
+        "install socat, python3 or perl, and let $(id -un) use the socket"
+    WAY=${told%%"$NL"*}
+}
+
+# open_lock: the lock, or the end of this guard with the words why not.
+open_lock() {
+    (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
+    command -v flock >/dev/null 2>&1 || fail "flock is not installed" "install it (on Debian: apt-get install util-linux)"
+    command -v timeout >/dev/null 2>&1 || fail "timeout is not installed" "install it (on Debian: apt-get install coreutils)"
+    (: >>"$STATE/lock") 2>/dev/null || fail "$STATE/lock can't be written by $(id -un)" "give it to $(id -un)"
+    exec 9>>"$STATE/lock"
+    [ -z "$ATTACH" ] || attach
+    told=''
+    now
+    begin=$NOW
+    until take_lock; do
+        now
+        going || busy "$STATE/holder"
+        [ -n "$told" ] || say "waits the guard of a deploy that was cut off puts back what that left"
+        told=yes
+        nap 0.2
+    done
+    [ ! -e "$STATE/hold" ] || busy "$STATE/hold"
+}
+
+# going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
+going() {
+    [ "$((NOW - begin))" -lt "$((PATIENCE * 100))" ] || return 1
+    [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ] || [ "$((NOW - begin))" -lt 100 ]
+}
+
+# busy FILE: tells who holds the lock.
+busy() {
+    while IFS= read -r line; do
+        say "busy $line"
+    done 2>/dev/null <"$1"
+    exit 0
+}
+
+# attach: the line to shipit broke and is there again. The guard that stood before goes as soon as it sees that; if it has begun to
+# act it is too late.
+attach() {
+    : >"$GUARD/attach"
+    now
+    end=$((NOW + (LEASE + GRACE) * 100))
+    until take_lock; do
+        now
+        [ ! -e "$GUARD/acting" ] && [ "$NOW" -lt "$end" ] || gone_before
+        nap 0.1
+    done
+    rm -f "$GUARD/attach"
+    last=''
+    read -r last 2>/dev/null <"$GUARD/last"
+    [ "$last" = "$RUN" ] || gone_before
+    # One that went because nothing was to be undone has left nothing to take over.
+    [ -e "$GUARD/run" ] || ATTACH=''
+}
+
+gone_before() {
+    say acted
+    exit 0
+}
+
+# stand: from here on the steps of this run may act, and nobody else's.
+stand() {
+    # Of this shell: `$$` is the one around it.
+    read -r pid _ </proc/self/stat
+    started "$pid"
+    printf '%s\n' "$HOLDER" >"$STATE/holder" && printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
+        mv -f "$GUARD/run.new" "$GUARD/run" || fail "$GUARD can't be written" "is the disk full?"
+    printf '%s\n' "$RUN" >"$GUARD/last"
+    rm -f "$GUARD/leaving"
+}
+
+# settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any
+# more: who deploys next looks at the host as it is.
+settle() {
+    rm -rf "$GUARD/acting" "$GUARD/undo" "$GUARD/busy" "$GUARD/attach" "$GUARD/run"
+    (umask 077 && mkdir -p "$GUARD/undo" "$GUARD/busy" "$GUARD/arms")
+    put_servers_back
+}
+
+# put_servers_back: sends the balancers what was armed. What does not work stays, for the next guard.
+put_servers_back() {
+    for arm in "$GUARD"/arms/*; do
+        [ -f "$arm" ] || continue
+        IFS= read -r COMMANDS <"$arm"
+        if told=$(eval "$ASK" 2>&1) && answered "$told"; then
+            rm -f "$arm"
+            say "put ${arm##*/}"
+            journal "put ${arm##*/} back into its balancer"
+        else
+            BROKEN="${arm##*/} could not be put back into its balancer: ${told##*"$NL"}"
+        fi
+    done
+}
+
+# answered ANSWER: whether haproxy took the commands: then it says nothing, besides the way that ask.sh took.
+answered() {
+    # shellcheck disable=SC2086 # as words: blank lines do not count
+    set -- $1
+    [ $# = 1 ]
+}
+
+# hear: carries out the lines, until there are no more or none came in the time of the lease. `read` can't be told to give up, so
+# each line is another process's to wait for.
+hear() {
+    # shellcheck disable=SC2016 # for the other shell
+    while line=$(timeout "$LEASE" sh -c 'IFS= read -r line && printf %s "$line"' <&3 9>&-); do
+        case $line in
+            beat) ;;
+            'arm '*)
+                line=${line#arm }
+                key=${line%% *}
+                line=${line#* }
+                printf '%s\n' "$line" >"$GUARD/arms/.$key" && mv -f "$GUARD/arms/.$key" "$GUARD/arms/$key" &&
+                    say "armed $key"
+                ;;
+            'forget '*) rm -f "$GUARD/arms/${line#forget }" ;;
+            forget) rm -rf "$GUARD/undo"/* ;;
+            end)
+                say ended
+                quit
+                ;;
+        esac
+        [ -z "$told_to_go" ] || return 0
+    done
+}
+
+# quit: takes all away that says that a guard stands.
+quit() {
+    rm -rf "$GUARD/run" "$GUARD/acting" "$GUARD/leaving" "$GUARD/undo" "$GUARD/busy" "$STATE/holder"
+    exit 0
+}
+
+# wait_for_attach: a line that breaks may be there again in a moment. Where nothing is to be undone nobody has to wait.
+wait_for_attach() {
+    : >"$GUARD/leaving"
+    now
+    end=$((NOW + GRACE * 100))
+    while armed; do
+        [ ! -e "$GUARD/attach" ] || exit 0
+        now
+        [ "$NOW" -lt "$end" ] || return 0
+        nap 0.1
+    done
+}
+
+# armed: whether there is anything to undo.
+armed() {
+    for one in "$GUARD"/undo/* "$GUARD"/arms/*; do
+        [ ! -f "$one" ] || return 0
+    done
+    return 1
+}
+
+# wait_for_steps: until no step changes anything any more. They see that this guard acts, and those that wait give up.
+wait_for_steps() {
+    now
+    end=$((NOW + BUSY * 100))
+    while :; do
+        alive=''
+        for one in "$GUARD"/busy/*; do
+            [ -f "$one" ] || continue
+            if kill -0 "${one##*/}" 2>/dev/null; then alive=yes; else rm -f "$one"; fi
+        done
+        now
+        [ -n "$alive" ] && [ "$NOW" -lt "$end" ] || return 0
+        nap 0.1
+    done
+}
+
+# undo: what the steps have left to be undone, the last step first.
+undo() {
+    set --
+    for one in "$GUARD"/undo/*; do
+        [ ! -f "$one" ] || set -- "$one" "$@"
+    done
+    for one; do
+        if sh "$one" >"$GUARD/said" 2>&1 9>&-; then
+            journal "undid step ${one##*/}"
+            rm -f "$one"
+        else
+            why=$(sed -n 's/^fail //p' "$GUARD/said" | head -n 1)
+            BROKEN="step ${one##*/} could not be undone: ${why:-see $GUARD/said}"
+            return
+        fi
+    done
+}
+
+# journal TEXT: one line for people.
+journal() {
+    printf '%s %s guard: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$1" >>"$STATE/guard.log" 2>/dev/null
+}
+
+act() {
+    # By its name, which needs no room on a full disk.
+    mv -f "$GUARD/run" "$GUARD/acting" 2>/dev/null
+    rm -f "$GUARD/last"
+    say acts
+    # Servers first: that takes a moment, and a host that can't be helped must not keep them waiting.
+    put_servers_back
+    wait_for_steps
+    undo
+    if [ -n "$BROKEN" ]; then
+        journal "$BROKEN"
+        printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
+    fi
+    quit
+}
+
+# Nothing but the end of the input ends a guard: neither does a terminal that is closed, nor a pipe that nobody reads.
+trap '' HUP INT PIPE QUIT
+told_to_go=''
+trap 'told_to_go=yes' TERM
+BROKEN=''
+exec 3<&0
+find_state
+open_lock
+check_way
+if [ -n "$ATTACH" ]; then
+    stand
+else
+    settle
+    stand
+    [ -z "$BROKEN" ] || printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
+fi
+say held
+hear
+wait_for_attach
+! armed || act
+quit
