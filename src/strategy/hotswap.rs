@@ -16,7 +16,7 @@ impl Strategy for Hotswap {
         // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
         let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
         let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
-        if up.iter().any(serves) && serving.len() < limits.min_serving {
+        if up.iter().any(serves) && serving.len() + down.len() < limits.min_serving {
             return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
         }
         let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down).max(1));

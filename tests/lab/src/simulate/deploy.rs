@@ -65,6 +65,7 @@ pub(super) async fn deploy(fleet: &Arc<Fleet>, order: Order) -> Exit {
     };
     fleet.with(|state| {
         if exit != Exit::Killed {
+            state.runs[run].needs_person = exit == Exit::Run(End::NeedsPerson);
             state.farewell(run);
         }
         state.check_refused(run, &exit);
@@ -167,12 +168,16 @@ async fn aftermath(runner: &Runner, plan: &Plan, scheduler: &Scheduler, served: 
     let view = observed.view(&runner.fleet.setup.inventory, &runner.fleet.setup.recipe);
     let silent = observed.balancers.iter().find(|balancer| balancer.reach != Reach::Reached);
     let unseen = silent.map(|balancer| format!("{} does not answer", balancer.key.host));
+    let mut partly = BTreeSet::new();
     for (host, facts) in observed.hosts {
+        if facts.runs_partly(&plan.release.id) {
+            partly.insert(host.clone());
+        }
         if facts.reach == Reach::Reached {
             running.entry(host).or_insert_with(|| facts.running().cloned());
         }
     }
-    Aftermath { served, serving: view.serving, running, unseen }
+    Aftermath { served, serving: view.serving, running, partly, unseen }
 }
 
 impl Runner {

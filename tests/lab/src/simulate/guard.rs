@@ -55,7 +55,9 @@ impl State {
     /// Makes ready what the guard of a balancer, this one or a dead one, was told about.
     fn put_back(&mut self, balancer: usize) {
         for host in std::mem::take(&mut self.balancers[balancer].notes) {
-            if self.balancers[balancer].servers[host].state == ServerState::Drain {
+            if self.balancers[balancer].servers[host].state != ServerState::Ready {
+                let run = self.stations[self.balancer_station(balancer)].owner;
+                self.check_owner(run, balancer, host);
                 self.make_ready(balancer, host);
             }
         }
@@ -71,6 +73,9 @@ impl State {
     /// Whether the guards of the balancers have heard of `run` of late. Before a drained host is restarted, the runner asks:
     /// a guard that has not may be about to make the server ready.
     pub(super) fn balancers_hold(&self, run: Run) -> bool {
+        if self.sabotaged(Sabotage::RestartsUnasked) {
+            return true;
+        }
         (0..self.balancers.len()).all(|balancer| {
             let station = self.balancer_station(balancer);
             let is_late = self.stations[station].cuts > 0 && self.now - self.stations[station].cut_since >= GRACE;
@@ -106,7 +111,8 @@ impl State {
         self.watch_servers(run);
     }
 
-    /// The run is over in order: guards put back what is still out, and go. Those out of reach find out by themselves.
+    /// The run is over in order, and its guards go. A server that is out by now is so on purpose, as its host could not be put
+    /// right: the next run puts it back. Guards out of reach find out by themselves.
     pub(super) fn farewell(&mut self, run: Run) {
         self.runs[run].is_over = true;
         self.runs[run].kill = None;
@@ -115,9 +121,8 @@ impl State {
             if !is_ours || !self.reaches(station) {
                 continue;
             }
-            match station.checked_sub(self.hosts.len()) {
-                None => self.hosts[station].undo.clear(),
-                Some(balancer) => self.put_back(balancer),
+            if station < self.hosts.len() {
+                self.hosts[station].undo.clear();
             }
             self.stations[station].guard = None;
         }
@@ -192,7 +197,8 @@ impl State {
                 let has_no_guard = self.balancers[balancer].notes.contains(&host)
                     && self.stations[self.balancer_station(balancer)].guard.is_none()
                     && self.counts.of(super::fault::Fault::GuardKilled) > 0;
-                if server.drained_by == Some(Drainer::Run(run)) && !has_no_guard {
+                let is_left = server.drained_by == Some(Drainer::Run(run)) && !has_no_guard;
+                if is_left && !self.runs[run].needs_person {
                     self.broken(format!("3: run {run} has left web{} out on lb{}", host + 1, balancer + 1));
                 }
             }

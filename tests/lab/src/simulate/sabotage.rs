@@ -28,10 +28,11 @@ pub(super) enum Sabotage {
     ToldTooLate,
     FailuresPass,
     LastCommandJudges,
+    RestartsUnasked,
 }
 
 impl Sabotage {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::NoFencing,
         Self::NoLock,
         Self::NoGuard,
@@ -52,6 +53,7 @@ impl Sabotage {
         Self::ToldTooLate,
         Self::FailuresPass,
         Self::LastCommandJudges,
+        Self::RestartsUnasked,
     ];
 
     /// Changes the plan, where that is what it does.
@@ -98,6 +100,7 @@ impl fmt::Display for Sabotage {
             Self::UndoInOrder => "the guard undoes the first step first",
             Self::ToldTooLate => "the guard is not told before the step",
             Self::FailuresPass => "a step that fails passes for one that did not",
+            Self::RestartsUnasked => "a host is restarted without asking the balancers' guards",
             Self::LastCommandJudges => "the exit code is that of the last command",
         })
     }

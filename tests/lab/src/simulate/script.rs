@@ -352,8 +352,7 @@ impl State {
     fn check_kept(&mut self, host: usize) {
         let here = &self.hosts[host];
         let running = here.apps.iter().filter_map(|app| app.release.as_ref());
-        let back = self.settled.as_ref().map(|release| &release.id);
-        let needed = running.chain(&here.current).chain(back).chain(here.confirmed.iter().rev().take(2));
+        let needed = running.chain(&here.current).chain(here.confirmed.iter().rev().take(2));
         let gone: Vec<String> = needed.filter(|id| !here.releases.contains_key(*id)).map(ToString::to_string).collect();
         if !gone.is_empty() {
             self.broken(format!("5: pruning took {} from web{}", gone.join(", "), host + 1));

@@ -171,6 +171,8 @@ pub(super) enum Drainer {
 #[derive(Default)]
 pub(super) struct RunState {
     pub is_over: bool,
+    /// It said at its end that a person must look.
+    pub needs_person: bool,
     pub kill: Option<oneshot::Sender<()>>,
     /// Points that were passed, and the one at which the runner is killed.
     pub points: u32,

@@ -99,7 +99,7 @@ fn order(fleet: &Arc<Fleet>, after: After, release: &Release, before: Option<&Re
         let is_good = state.qualities[&release.id].iter().all(|quality| *quality == Quality::Good);
         match (after, before) {
             (After::Nothing, _) => None,
-            (After::Rollback, Some(before)) => Some(before.clone()),
+            (After::Rollback, Some(before)) if state.is_on_all(before) => Some(before.clone()),
             (After::Resume, _) if (is_good || !state.is_calm) && !state.is_on_some(release) => Some(release.clone()),
             _ => Some(state.release()),
         }
@@ -233,6 +233,10 @@ impl State {
             }
         }
         cancels
+    }
+
+    fn is_on_all(&self, release: &Release) -> bool {
+        self.hosts.iter().all(|host| host.releases.contains_key(&release.id))
     }
 
     /// Whether some hosts have the release and others do not: then it can't be staged on the others any more.
