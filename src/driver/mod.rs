@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Scheduler};
 use crate::model::{Failure, HostName, StepResult, friendly};
-use crate::plan::{Action, Lane, OnFailure, Plan};
+use crate::plan::{Action, Lane, OnFailure, Phase, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
@@ -123,8 +123,8 @@ impl<W: World> Hands<W> {
             }
             Command::CloseLane { at, end } => {
                 let wave = &self.plan.waves[at.wave];
-                // Hosts that may go back with the others are guarded until the deploy is confirmed.
-                if wave.on_failure == OnFailure::Keep || end != LaneEnd::Done {
+                // Hosts that may go back with the others are guarded until the deploy is confirmed, whatever tasks run before.
+                if wave.phase == Phase::Switch && (wave.on_failure == OnFailure::Keep || end != LaneEnd::Done) {
                     self.world.forget(&wave.lanes[at.lane].host);
                 }
             }

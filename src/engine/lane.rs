@@ -83,7 +83,8 @@ impl Undoing {
                 self.trouble.get_or_insert((action, failure));
             }
             StepResult::Unknown(failure) => {
-                let is_settled = matches!((&action, self.current()), (Action::Activate { .. }, Some(Action::Health { .. })));
+                let is_settled =
+                    matches!((&action, self.current()), (Action::Activate { .. }, Some(Action::Health { .. })));
                 if !is_settled {
                     self.left.retain(|action| matches!(action, Action::Enable { .. }));
                 }

@@ -79,6 +79,19 @@ impl State {
         apps.any(|release| self.quality(host, release) == Quality::Faulty)
     }
 
+    /// A guard says that it has taken everything back. Where no host leaves the balancers, either all go over to the release or none:
+    /// until it is confirmed there, nothing of a lost run may stay.
+    pub(super) fn check_taken_back(&mut self, host: usize) {
+        let run = self.stations[host].owner;
+        let here = &self.runs[run];
+        let is_excused =
+            here.drained.contains(&host) || here.failed.contains_key(&host) || here.confirmed.contains(&host);
+        let is_back = here.found.get(&host).is_none_or(|found| *found == self.hosts[host].current);
+        if here.touched.contains(&host) && !is_excused && !is_back {
+            self.broken(format!("8: run {run} was lost, and web{} keeps what it did", host + 1));
+        }
+    }
+
     /// The exit code must say what is.
     pub(super) fn check_end(&mut self, run: Run, target: &ReleaseId, outcome: &Outcome) {
         for host in 0..self.hosts.len() {

@@ -196,7 +196,7 @@ impl Runner {
 
     /// Servers that a dead run had left out are ready again, and soon up where the app answers.
     async fn wait_for_servers(&self) {
-        for _ in 0..20 {
+        for _ in 0..40 {
             if self.fleet.with(|state| (0..state.hosts.len()).all(|host| state.is_settled(host))) {
                 return;
             }

@@ -160,10 +160,6 @@ impl Swarm {
         self.0 & 1 << (fault as u8) != 0
     }
 
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     pub(super) fn names(self) -> String {
         let names = Fault::ALL.into_iter().filter(|fault| self.has(*fault)).map(Fault::words);
         names.collect::<Vec<_>>().join(", ")

@@ -46,7 +46,11 @@ impl State {
         self.say("lock", station, || format!("run {run} has the lock of {name}"));
         match station.checked_sub(self.hosts.len()) {
             // What a dead one has left: the plan is made of what is observed.
-            None => self.hosts[station].undo.clear(),
+            None => {
+                self.hosts[station].undo.clear();
+                let current = self.hosts[station].current.clone();
+                self.runs[run].found.insert(station, current);
+            }
             Some(balancer) => self.put_back(balancer),
         }
         Ok(())
@@ -214,7 +218,11 @@ async fn act(fleet: Arc<Fleet>, station: usize, number: u64) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     match station.checked_sub(fleet.setup.hosts) {
-        None => undo_all(&fleet, station, number).await,
+        None => {
+            if undo_all(&fleet, station, number).await {
+                fleet.with(|state| state.check_taken_back(station));
+            }
+        }
         Some(balancer) => fleet.with(|state| {
             if state.lives(station, number) {
                 state.put_back(balancer);
@@ -234,8 +242,8 @@ async fn act(fleet: Arc<Fleet>, station: usize, number: u64) {
 }
 
 /// The stored undos, last step first. After one that failed the rest is left: what follows would give traffic to an instance that
-/// could not be put right.
-async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) {
+/// could not be put right. Whether nothing failed.
+async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) -> bool {
     let (mut undos, run) = fleet.with(|state| {
         let undos: Vec<_> = state.hosts[host].undo.values().cloned().collect();
         (undos, state.stations[host].owner)
@@ -249,16 +257,17 @@ async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) {
         }
         for action in &undo.actions {
             if !fleet.with(|state| state.lives(host, number)) {
-                return;
+                return false;
             }
             if matches!(action, Action::Enable { .. } | Action::Drain | Action::Watch) {
                 continue;
             }
-            if !matches!(script::perform(fleet, host, action, By::Guard(run)).await, Some(Ok(_))) {
-                return;
+            if !matches!(script::perform(fleet, host, action, By::Guard(run)).await, Some(Ok(()))) {
+                return false;
             }
         }
     }
+    true
 }
 
 /// Whether the host got its traffic back on a release that works, so that it is left alone.

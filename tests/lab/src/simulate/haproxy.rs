@@ -65,7 +65,7 @@ impl State {
             let has_traffic = comes && self.hosts[host].routed[app];
             let process = &self.hosts[host].apps[app];
             let had = process.has_traffic;
-            if had && !has_traffic {
+            if had && !has_traffic && process.is_healthy {
                 let lasts = self.longest_request(host);
                 self.hosts[host].apps[app].busy_until = self.now + lasts;
             }

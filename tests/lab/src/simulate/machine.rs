@@ -14,12 +14,20 @@ impl State {
     ///
     /// The outside observer asks whether a user notices: whoever stops a process that has traffic, or requests in flight, cuts
     /// them off.
-    pub(super) fn restart(&mut self, host: usize, app: usize, who: &str) {
+    pub(super) fn restart(&mut self, host: usize, app: usize, who: &str, by_guard: bool) {
         let name = self.app_name(host, app);
         self.say("restart", host * 8 + app, || format!("{name} is restarted by {who}"));
         let (now, seed) = (self.now, self.hosts[host].current.clone());
         let process = &self.hosts[host].apps[app];
-        if process.is_healthy && process.has_traffic {
+        // A process that crashed in the moment in which the runner was lost looks to its guard like a release that does not work.
+        let is_crashed = |state: &Self| {
+            let mut apps = state.hosts[host].apps.iter();
+            by_guard && apps.any(|app| !app.is_healthy && !app.by_shipit)
+        };
+        if process.is_healthy && process.has_traffic && is_crashed(self) {
+            self.say("crashed", host, || "the guard takes a crash for a bad release".to_owned());
+            return self.boot(host, app, seed, false);
+        } else if process.is_healthy && process.has_traffic {
             self.broken(format!("1: {name} is restarted by {who} while it takes traffic"));
         } else if process.is_healthy && process.busy_until > now {
             self.broken(format!("1: {name} is restarted by {who} with requests in flight"));
@@ -40,7 +48,7 @@ impl State {
         process.by_shipit = by_shipit;
         process.release = if matches!(quality, Quality::WontBoot | Quality::Nothing) { None } else { release };
         let takes = match quality {
-            Quality::Good | Quality::Faulty => self.random.millis(200, 3000),
+            Quality::Good | Quality::Faulty => self.random.millis(200, 6000),
             Quality::BootsLate => LATE,
             Quality::WontBoot | Quality::Nothing | Quality::Unhealthy => return,
         };

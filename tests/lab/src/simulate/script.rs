@@ -215,7 +215,7 @@ impl Script<'_> {
         for place in self.at(|state| state.places(instances))? {
             self.change(|state| {
                 if !state.runs_well(self.host, release, [place].into_iter()) {
-                    state.restart(self.host, place, &self.who());
+                    state.restart(self.host, place, &self.who(), matches!(self.by, By::Guard(_)));
                 }
             })?;
             self.fleet.pause(20, 200).await;

@@ -94,7 +94,7 @@ impl Setup {
         setup.limits(&mut random);
         setup.swarm = Swarm::choose(&mut random);
         setup.recipe = Arc::new(recipe(&setup, &mut random));
-        setup.check = random.millis(300, 2000);
+        setup.check = if random.chance(250) { random.millis(2000, 5000) } else { random.millis(300, 2000) };
         setup.fall = random.pick(&[1, 2, 3]);
         setup.is_first = random.chance(40);
         setup.after = random.pick(&After::ALL);

@@ -186,6 +186,10 @@ pub(super) struct RunState {
     pub failed: BTreeMap<usize, Instant>,
     /// Hosts whose traffic or app it has begun to change.
     pub touched: BTreeSet<usize>,
+    /// Hosts that it has taken out of the balancers.
+    pub drained: BTreeSet<usize>,
+    /// What `current` named on each host when the run came.
+    pub found: BTreeMap<usize, Option<ReleaseId>>,
     /// Hosts whose guard was told to forget while it could not be reached.
     pub to_forget: BTreeSet<usize>,
     /// Hosts that were confirmed.

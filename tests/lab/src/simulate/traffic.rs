@@ -61,17 +61,19 @@ impl Runner {
                 (false, _) => self.note(host, true),
             }
         }
-        let mut pids: Vec<u32> = self.looks(host).await?.iter().map(|look| look.pid).collect();
+        let found = self.looks(host).await?;
+        let ours: Vec<usize> = (0..found.len()).filter(|one| found[*one].state == ServerState::Ready).collect();
+        let mut pids: Vec<u32> = found.iter().map(|look| look.pid).collect();
         for balancer in 0..pids.len() {
             self.order_drain(balancer, host).await?;
         }
         if self.fleet.with(|state| state.sabotaged(Sabotage::NoWaitInHaproxy)) {
             return Ok(());
         }
-        self.wait_for_the_last_request(host, &mut pids).await
+        self.wait_for_the_last_request(host, &ours, &mut pids).await
     }
 
-    async fn wait_for_the_last_request(&self, host: usize, pids: &mut [u32]) -> Result<(), Trouble> {
+    async fn wait_for_the_last_request(&self, host: usize, ours: &[usize], pids: &mut [u32]) -> Result<(), Trouble> {
         let drain = self.fleet.setup.recipe.drain;
         let end = Instant::now() + drain.timeout;
         let mut idle = 0;
@@ -92,7 +94,7 @@ impl Runner {
             idle = if is_busy || is_ordered { 0 } else { idle + 1 };
             if is_busy && Instant::now() >= end {
                 if drain.leftover == Leftover::Abort {
-                    return Err(self.put_back_all(host).await);
+                    return Err(self.put_back_again(host, ours).await);
                 }
                 self.fleet.with(|state| state.cut_off(host));
             }
@@ -101,9 +103,10 @@ impl Runner {
         Ok(())
     }
 
-    async fn put_back_all(&self, host: usize) -> Trouble {
-        for balancer in 0..self.fleet.setup.balancers {
-            if self.order_ready(balancer, host).await.is_err() {
+    /// Takes a drain back, where it has changed anything.
+    async fn put_back_again(&self, host: usize, ours: &[usize]) -> Trouble {
+        for balancer in ours {
+            if self.order_ready(*balancer, host).await.is_err() {
                 return Trouble::Silence;
             }
         }
@@ -248,6 +251,7 @@ impl State {
             return Ok(());
         }
         self.check_floor(run, host);
+        self.runs[run].drained.insert(host);
         self.effect(station, run);
         if !self.sabotaged(Sabotage::ToldTooLate) {
             self.balancers[balancer].notes.insert(host);
