@@ -29,7 +29,7 @@ impl Strategy for Hotswap {
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::TakeBack,
-            lanes: hosts.iter().map(|host| lane(input, host)).collect(),
+            lanes: hosts.iter().map(|host| lane(input, host, serves(host))).collect(),
         };
         let waves = [
             rolling::bring_up(input, limits, &down),
@@ -57,7 +57,7 @@ fn check(input: &PlanInput<'_>) -> Result<(), PlanError> {
 ///
 /// An instance that is not healthy, as a deploy that was cut off may leave one, gets no traffic before it is, so those come
 /// first and together; then those that only nginx leaves out. Were it otherwise, the first step would take the one out that serves.
-fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
+fn lane(input: &PlanInput<'_>, host: &Host, serves: bool) -> Lane {
     let all = &input.recipe.app.instances;
     let facts = input.facts(&host.name);
     let sick = |instance: &Instance| facts.instances.iter().any(|one| one.instance == *instance && !one.healthy);
@@ -80,7 +80,8 @@ fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
         routed = to;
     }
     lane.push(steps::route(input, all, &routed));
-    if input.inventory.balancers_of(host).next().is_some() {
+    // A host that the balancers keep out is let in once they have checked it: it can't be watched before.
+    if serves && input.inventory.balancers_of(host).next().is_some() {
         lane.push(steps::watch(input));
     }
     Lane { host: host.name.clone(), steps: lane }

@@ -136,7 +136,7 @@ impl State {
             self.power_on(host);
             for balancer in 0..self.balancers.len() {
                 if self.balancers[balancer].servers[host].drained_by == Some(Drainer::Somebody) {
-                    self.set(balancer, host, ServerState::Ready, None);
+                    self.make_ready(balancer, host);
                 }
             }
         }

@@ -4,7 +4,12 @@
 //! millisecond. One seed decides everything: the fleet, what goes wrong, and when. What the promises say is asked of the
 //! simulated fleet's own history.
 //!
-//! What it can't tell: whether the real fleet behaves like the simulated one.
+//! What it can't tell: whether the real fleet behaves like the simulated one. Of the guards it takes for granted that
+//!
+//! - a guard that makes a server ready has haproxy ask the app before it sends it anything;
+//! - a runner that has not heard of a balancer's guard of late restarts nothing that it drained there;
+//! - what a runner takes back itself, its guard forgets, the last step first;
+//! - a step that hangs before it acts never acts, and what a guard could not undo ends its work.
 
 mod campaign;
 mod chaos;

@@ -29,10 +29,11 @@ pub(super) enum Sabotage {
     FailuresPass,
     LastCommandJudges,
     RestartsUnasked,
+    KeepsUndone,
 }
 
 impl Sabotage {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::NoFencing,
         Self::NoLock,
         Self::NoGuard,
@@ -54,6 +55,7 @@ impl Sabotage {
         Self::FailuresPass,
         Self::LastCommandJudges,
         Self::RestartsUnasked,
+        Self::KeepsUndone,
     ];
 
     /// Changes the plan, where that is what it does.
@@ -101,6 +103,7 @@ impl fmt::Display for Sabotage {
             Self::ToldTooLate => "the guard is not told before the step",
             Self::FailuresPass => "a step that fails passes for one that did not",
             Self::RestartsUnasked => "a host is restarted without asking the balancers' guards",
+            Self::KeepsUndone => "the guard undoes again what the runner has undone",
             Self::LastCommandJudges => "the exit code is that of the last command",
         })
     }
