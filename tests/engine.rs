@@ -112,7 +112,7 @@ impl World {
             Action::Drain => drop(self.out.insert(host.clone())),
             Action::Enable { .. } => drop(self.out.remove(host)),
             Action::Activate { .. } => {
-                assert!(self.out.contains(host), "{host} is restarted although it may have traffic")
+                assert!(self.out.contains(host), "{host} is restarted although it may have traffic");
             }
             _ => {}
         }

@@ -36,7 +36,7 @@ pub struct Options {
 const TWICE: u64 = 50;
 
 /// So many simulations in vain mean that a sabotage is not noticed.
-const PATIENCE: u64 = 5000;
+const PATIENCE: u64 = 15_000;
 
 /// Plays, and says what came of it.
 pub fn run(options: &Options) -> Result<()> {
@@ -179,7 +179,7 @@ fn campaign(base: &Base, options: &Options, sabotage: Option<Sabotage>) -> Sum {
 fn play_checked(base: &Base, seed: u64, strategy: Option<StrategyName>, sabotage: Option<Sabotage>) -> Told {
     let setup = Setup::draw(base, seed, strategy, sabotage);
     let mut told = play(setup.clone(), false);
-    if seed % TWICE == 0 && play(setup, false).fingerprint != told.fingerprint {
+    if seed.is_multiple_of(TWICE) && play(setup, false).fingerprint != told.fingerprint {
         told.violations.push("played again, it went another way".to_owned());
     }
     told

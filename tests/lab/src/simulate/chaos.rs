@@ -116,7 +116,9 @@ impl State {
 
     fn cut_for_a_while(&mut self, stations: &[usize]) -> bool {
         let lasts = self.random.millis(1000, 45_000);
-        stations.iter().for_each(|station| self.cut(*station, lasts));
+        for station in stations {
+            self.cut(*station, lasts);
+        }
         true
     }
 

@@ -156,6 +156,11 @@ impl Swarm {
         Self::of(&(0..few).map(|_| random.pick(&Fault::ALL)).collect::<Vec<_>>())
     }
 
+    /// These and those.
+    pub(super) fn and(self, faults: &[Fault]) -> Self {
+        Self(self.0 | Self::of(faults).0)
+    }
+
     pub(super) fn has(self, fault: Fault) -> bool {
         self.0 & 1 << (fault as u8) != 0
     }

@@ -17,8 +17,11 @@ pub(super) struct Fleet {
 /// Something that happens by itself after a while.
 pub(super) struct Later {
     pub after: Duration,
-    pub what: Box<dyn FnOnce(&Arc<Fleet>) + Send>,
+    pub what: Happening,
 }
+
+/// What happens.
+pub(super) type Happening = Box<dyn FnOnce(&Arc<Fleet>) + Send>;
 
 impl Fleet {
     pub(super) fn of(setup: Setup, state: State) -> Arc<Self> {

@@ -5,6 +5,8 @@ use std::fmt;
 use shipit::engine::{End, Outcome};
 use shipit::plan::{Action, Plan};
 
+use super::fault::Fault;
+
 /// A way to break a protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sabotage {
@@ -57,6 +59,15 @@ impl Sabotage {
         Self::RestartsUnasked,
         Self::KeepsUndone,
     ];
+
+    /// Faults without which the protection is hardly ever needed: they come with each simulation that does without it.
+    pub(super) fn needs(self) -> &'static [Fault] {
+        match self {
+            Self::ReadyUnasked | Self::KeepsUndone => &[Fault::RunnerKilled, Fault::Unhealthy],
+            Self::RestartsUnasked => &[Fault::BalancerCutOff, Fault::CommandLost],
+            _ => &[],
+        }
+    }
 
     /// Changes the plan, where that is what it does.
     pub(super) fn spoil(self, plan: &mut Plan) {

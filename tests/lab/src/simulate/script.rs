@@ -355,9 +355,9 @@ impl State {
             runs || here.current.as_ref() == Some(id) || last.contains(id)
         };
         let (needed, free): (Vec<ReleaseId>, Vec<ReleaseId>) = old.into_iter().partition(needed);
-        free.iter().for_each(|id| drop(here.releases.remove(id)));
-        if by_count {
-            needed.iter().for_each(|id| drop(here.releases.remove(id)));
+        let taken = if by_count { [free, needed].concat() } else { free };
+        for id in taken {
+            here.releases.remove(&id);
         }
         self.check_kept(host);
     }

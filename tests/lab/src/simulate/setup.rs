@@ -92,7 +92,7 @@ impl Setup {
         let instances = random.place(4 - least) + least;
         let mut setup = Self::plain(base, seed, strategy, hosts, balancers, instances);
         setup.limits(&mut random);
-        setup.swarm = Swarm::choose(&mut random);
+        setup.swarm = Swarm::choose(&mut random).and(sabotage.map_or(&[], Sabotage::needs));
         setup.recipe = Arc::new(recipe(&setup, &mut random));
         setup.check = if random.chance(250) { random.millis(2000, 5000) } else { random.millis(300, 2000) };
         setup.fall = random.pick(&[1, 2, 3]);
@@ -101,8 +101,8 @@ impl Setup {
         setup.after = random.pick(&After::ALL);
         setup.last = random.pick(&After::ALL[1..]);
         if setup.swarm.has(Fault::RunnerKilled) {
-            let last = u64::try_from(hosts * (instances + 2) * 8).unwrap_or(u64::MAX);
-            setup.killed_at = u32::try_from(random.between(1, last)).ok();
+            let points = u64::try_from(hosts * (instances + 2) * 8).unwrap_or(u64::MAX);
+            setup.killed_at = u32::try_from(random.between(1, points)).ok();
         }
         setup.sabotage = sabotage;
         setup

@@ -71,6 +71,7 @@ pub(super) struct Guard {
 }
 
 /// A host of the app.
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(super) struct Host {
     pub disk_is_full: bool,
     pub releases: BTreeMap<ReleaseId, Stored>,

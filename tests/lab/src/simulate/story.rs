@@ -54,7 +54,7 @@ async fn tell(fleet: &Arc<Fleet>) -> Vec<Exit> {
     let before = fleet.with(|state| state.settled.clone());
     let release = fleet.with(State::release);
     let first = async {
-        let cancels = fleet.with(|state| state.cancels());
+        let cancels = fleet.with(State::cancels);
         let killed_at = fleet.setup.killed_at;
         deploy(fleet, Order { release: release.clone(), killed_at, cancels }).await
     };
