@@ -137,6 +137,9 @@ impl World {
         match action {
             Action::Drain => drop(self.out.insert(host.clone())),
             Action::Enable { .. } => drop(self.out.remove(host)),
+            Action::Activate { .. } if self.plan.strategy == StrategyName::Rolling => {
+                assert!(self.out.contains(host), "{host} is restarted although it may have traffic");
+            }
             Action::Activate { release: Some(_), .. } => drop(self.booted.insert(host.clone())),
             // The host itself looks where its nginx sends traffic, and stops nothing that gets any.
             Action::Stop { .. } if self.flipped.contains(host) => {}
@@ -318,6 +321,7 @@ fn every_interleaving_keeps_the_floor_the_bound_and_the_budget() {
         (3, 3, 2, 2, 2),
         (4, 2, 2, 1, 2),
         (4, 4, 2, 1, 1),
+        (6, 2, 4, 0, 1),
     ] {
         let states = explore(&plan(hosts, in_flight, floor, failures), faults);
         println!(

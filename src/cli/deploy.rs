@@ -122,9 +122,11 @@ async fn aftermath(
     let healthy = running.keys().cloned().collect();
     let looked = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.who_serves(&healthy));
     let (observed, (view, unseen)) = looked;
-    let reached = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached);
-    running.extend(reached.map(|(host, facts)| (host, facts.running().cloned())));
-    Aftermath { served, serving: view.serving, running, unseen }
+    let reached: Vec<_> = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached).collect();
+    let partly = reached.iter().filter(|(_, facts)| facts.runs_partly(&plan.release.id)).map(|(host, _)| host.clone());
+    let partly = partly.collect();
+    running.extend(reached.into_iter().map(|(host, facts)| (host, facts.running().cloned())));
+    Aftermath { served, serving: view.serving, running, partly, unseen }
 }
 
 /// Stamps events and hands them to the reporters.

@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Scheduler};
 use crate::model::{Failure, HostName, StepResult, friendly};
-use crate::plan::{Action, Lane, OnFailure, Plan};
+use crate::plan::{Action, Lane, OnFailure, Phase, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
@@ -70,14 +70,16 @@ pub async fn run<W: World>(
                 hands.start(command);
             }
         }
+        // In this order, so that a run over a simulated fleet can be repeated; and a request to end is heard first.
         tokio::select! {
+            biased;
+            Some(how) = cancels.recv() => facts.push_back(Fact::CancelAsked { how }),
+            Some((at, text)) = progress.recv() => audience.hear(Event::Progress { at, text }),
             Some(done) = hands.running.join_next() => match done {
                 Ok(fact) => facts.push_back(fact),
                 // A step that panics is a bug; the loop must not wait for it for ever.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
-            Some((at, text)) = progress.recv() => audience.hear(Event::Progress { at, text }),
-            Some(how) = cancels.recv() => facts.push_back(Fact::CancelAsked { how }),
             _ = ticks.tick() => audience.tick(),
         }
     }
@@ -125,8 +127,8 @@ impl<W: World> Hands<W> {
             }
             Command::CloseLane { at, end } => {
                 let wave = &self.plan.waves[at.wave];
-                // Hosts that may go back with the others are guarded until the deploy is confirmed.
-                if wave.on_failure == OnFailure::Keep || end != LaneEnd::Done {
+                // Hosts that may go back with the others are guarded until the deploy is confirmed, whatever tasks run before.
+                if wave.phase == Phase::Switch && (wave.on_failure == OnFailure::Keep || end != LaneEnd::Done) {
                     self.world.forget(&wave.lanes[at.lane].host);
                 }
             }
@@ -150,6 +152,7 @@ impl<W: World> Hands<W> {
                 let _ = heard.send((at, text.to_owned()));
             });
             let result = tokio::select! {
+                biased;
                 result = timeout(limit, world.perform(&host, &deed, limit, progress)) => result
                     .unwrap_or_else(|_| StepResult::Unknown(Failure::new(format!("it took longer than {}", friendly(limit))))),
                 Ok(()) = interrupted => StepResult::Unknown(Failure::new("it was interrupted")),

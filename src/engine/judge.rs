@@ -19,6 +19,8 @@ pub struct Aftermath {
     pub serving: BTreeSet<HostName>,
     /// What each host's processes run now; a host that is not here could not be asked.
     pub running: BTreeMap<HostName, Option<ReleaseId>>,
+    /// Hosts on which only some of the processes are of the release.
+    pub partly: BTreeSet<HostName>,
     /// Why not everything about who serves could be seen.
     pub unseen: Option<String>,
 }
@@ -69,7 +71,7 @@ impl Outcome {
         // A state that is not known whole is for a person to look at.
         let end = match &after.unseen {
             Some(_) => End::NeedsPerson,
-            None => end(plan, scheduler.cancelled(), failed, &states),
+            None => end(plan, scheduler.cancelled(), failed, &states, &after.partly),
         };
         let unseen = after.unseen.as_ref().map(|why| format!("{why}; who serves is told without it"));
         Self {
@@ -92,7 +94,13 @@ fn cut_off(scheduler: &Scheduler) -> Option<String> {
 }
 
 /// The code is chosen here, once, from where the hosts are and not from how they got there.
-fn end(plan: &Plan, cancelled: bool, failed: bool, hosts: &BTreeMap<HostName, HostEnd>) -> End {
+fn end(
+    plan: &Plan,
+    cancelled: bool,
+    failed: bool,
+    hosts: &BTreeMap<HostName, HostEnd>,
+    partly: &BTreeSet<HostName>,
+) -> End {
     let released = hosts.values().filter(|host| host.release.as_ref() == Some(&plan.release.id)).count();
     if hosts.values().any(|host| host.trouble) {
         End::NeedsPerson
@@ -101,7 +109,7 @@ fn end(plan: &Plan, cancelled: bool, failed: bool, hosts: &BTreeMap<HostName, Ho
         if failed { End::NeedsPerson } else { End::Done }
     } else if cancelled {
         End::Cancelled
-    } else if released == 0 {
+    } else if released == 0 && partly.is_empty() {
         End::RolledBack
     } else {
         End::Mixed

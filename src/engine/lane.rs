@@ -73,8 +73,9 @@ impl Undoing {
     /// Hears how the current action ended.
     ///
     /// After a failure the rest is left: the next action is likely to be the one that gives the host traffic, and a host
-    /// that could not be put right must not get any. After an unknown result the rest is tried, because
-    /// a balancer that checks its servers may be told `ready` in any case: it admits a host only if that answers.
+    /// that could not be put right must not get any. After an unknown result all is left but two things. What came of a restart
+    /// is settled by the check of its health. And a balancer that checks its servers may be told `ready` in any case: it admits a
+    /// host only if that answers. But who may still have traffic must not be restarted, nor who may not be well get any.
     pub(super) fn hear(&mut self, result: StepResult) {
         let Some(action) = self.left.pop_front() else { return };
         match result {
@@ -84,6 +85,11 @@ impl Undoing {
                 self.trouble.get_or_insert((action, failure));
             }
             StepResult::Unknown(failure) => {
+                let is_settled =
+                    matches!((&action, self.current()), (Action::Activate { .. }, Some(Action::Health { .. })));
+                if !is_settled {
+                    self.left.retain(|action| matches!(action, Action::Enable { .. }));
+                }
                 self.trouble.get_or_insert((action, failure));
             }
         }

@@ -228,6 +228,13 @@ impl HostFacts {
         rest.iter().all(|one| one.running.as_ref() == Some(release)).then_some(release)
     }
 
+    /// Whether some of the instances run `release`, and others do not.
+    #[must_use]
+    pub fn runs_partly(&self, release: &ReleaseId) -> bool {
+        let runs = |one: &InstanceFacts| one.running.as_ref() == Some(release);
+        self.instances.iter().any(runs) && !self.instances.iter().all(runs)
+    }
+
     /// Whether every instance passed its health check.
     #[must_use]
     pub fn healthy(&self) -> bool {

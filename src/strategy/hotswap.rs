@@ -1,7 +1,9 @@
 //! Hot-swap: every host at once, each toggling its instances behind its local nginx, one after the other.
 
+use std::collections::BTreeSet;
+
 use super::{Limits, PlanError, PlanInput, Strategy, rolling, steps};
-use crate::model::{Host, Instance, Rounding};
+use crate::model::{Host, HostName, Instance, Rounding};
 use crate::plan::{Gate, Lane, OnFailure, Phase, Wave};
 
 /// The strategy of 2013. No host leaves the balancers and none is ever without an instance that serves, so one host's time is
@@ -11,7 +13,8 @@ pub(super) struct Hotswap;
 impl Strategy for Hotswap {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         check(input)?;
-        let Halves { up, down, at_once } = Halves::of(input, limits, hosts)?;
+        let Halves { up, down, at_once, serving } = Halves::of(input, limits, hosts)?;
+        let serves = |host: &Host| serving.contains(&host.name);
         let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
         let swap = |name: &str, gate, hosts: &[&Host]| Wave {
@@ -21,7 +24,7 @@ impl Strategy for Hotswap {
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::TakeBack,
-            lanes: hosts.iter().map(|host| lane(input, host)).collect(),
+            lanes: hosts.iter().map(|host| lane(input, host, serves(host))).collect(),
         };
         let waves = [
             rolling::bring_up(input, limits, &down),
@@ -40,6 +43,8 @@ pub(super) struct Halves<'a> {
     pub down: Vec<&'a Host>,
     /// Most lanes that may be open at once.
     pub at_once: usize,
+    /// Those that get traffic.
+    pub serving: BTreeSet<HostName>,
 }
 
 impl<'a> Halves<'a> {
@@ -50,11 +55,11 @@ impl<'a> Halves<'a> {
         // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
         let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
         let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
-        if up.iter().any(serves) && serving.len() < limits.min_serving {
+        if up.iter().any(serves) && serving.len() + down.len() < limits.min_serving {
             return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
         }
         let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down));
-        Ok(Self { up, down, at_once: at_once.max(1) })
+        Ok(Self { up, down, at_once: at_once.max(1), serving })
     }
 }
 
@@ -75,7 +80,7 @@ fn check(input: &PlanInput<'_>) -> Result<(), PlanError> {
 ///
 /// An instance that is not healthy, as a deploy that was cut off may leave one, gets no traffic before it is, so those come
 /// first and together; then those that only nginx leaves out. Were it otherwise, the first step would take the one out that serves.
-fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
+fn lane(input: &PlanInput<'_>, host: &Host, serves: bool) -> Lane {
     let facts = input.facts(&host.name);
     let all = input.recipe.live(facts);
     let sick = |instance: &Instance| facts.instances.iter().any(|one| one.instance == *instance && !one.healthy);
@@ -98,7 +103,8 @@ fn lane(input: &PlanInput<'_>, host: &Host) -> Lane {
         routed = to;
     }
     lane.push(steps::route(input, all, &routed));
-    if input.inventory.balancers_of(host).next().is_some() {
+    // A host that the balancers keep out is let in once they have checked it: it can't be watched before.
+    if serves && input.inventory.balancers_of(host).next().is_some() {
         lane.push(steps::watch(input));
     }
     Lane { host: host.name.clone(), steps: lane }

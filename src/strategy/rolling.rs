@@ -11,7 +11,7 @@ impl Strategy for Rolling {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         let serving = input.observed.view(input.inventory, input.recipe).serving;
         let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|host| serving.contains(&host.name));
-        check_floor(limits, &up, serving.len())?;
+        check_floor(limits, &up, serving.len(), down.len())?;
         let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
         let wave = |name: &str, gate, hosts: &[&Host]| Wave {
@@ -62,9 +62,10 @@ fn lane(input: &PlanInput<'_>, host: &Host, served: bool) -> Lane {
     Lane { host: host.name.clone(), steps: lane }
 }
 
-/// Refuses a deploy that could never take its first host out. Hosts that do not serve yet will by then.
-fn check_floor(limits: &Limits, up: &[&Host], serving: usize) -> Result<(), PlanError> {
-    if !up.is_empty() && serving <= limits.min_serving {
+/// Refuses a deploy that could never take its first host out. Hosts that are brought up before that will serve by then: where
+/// they are why too few serve, the deploy is what mends them.
+fn check_floor(limits: &Limits, up: &[&Host], serving: usize, coming: usize) -> Result<(), PlanError> {
+    if !up.is_empty() && serving + coming <= limits.min_serving {
         return Err(PlanError::Floor { serving, fleet: limits.fleet, floor: limits.min_serving });
     }
     Ok(())

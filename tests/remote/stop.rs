@@ -114,7 +114,8 @@ fn later_the_host_stops_it_by_itself_unless_traffic_has_come_back() {
 fn a_deploy_that_needs_the_instance_takes_the_reason_away() {
     for shell in shells() {
         let host = Host::new(&shell);
-        host.stop(1).ok();
+        // Long enough for a busy machine to come to the deploy.
+        host.stop(6).ok();
         let action = Action::Activate { release: Some(id(NEW)), instances: vec![host.idle] };
         assert_eq!(host.rig.perform(&action).ok(), "", "{}", shell.name);
         eventually("nobody is left", || host.is_quiet());

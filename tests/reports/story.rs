@@ -278,7 +278,8 @@ impl World {
             }
         }
         let served = self.view(0.0).serving;
-        let after = Aftermath { served, serving: self.view(now).serving, running, unseen: None };
+        let after =
+            Aftermath { served, serving: self.view(now).serving, running, partly: BTreeSet::new(), unseen: None };
         Outcome::judge(plan, &self.scheduler, &plan.fleet, &after)
     }
 }

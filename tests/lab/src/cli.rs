@@ -10,7 +10,7 @@ use lab::bench::Contest;
 use lab::error::{Error, Result};
 use lab::fleet::{Fleet, Spec};
 use lab::load::Load;
-use lab::{bench, crash, demo, packages, scenario, span, suite};
+use lab::{bench, crash, demo, packages, scenario, simulate, span, suite};
 
 /// Fleets of real servers on this machine, to try shipit on.
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Scenarios(scenario::Options),
     /// End shipit in the middle of deploys under load, and see that the fleet is whole again.
     Crash(crash::Options),
+    /// Deploy to thousands of fleets that are not there, with everything that can go wrong.
+    Simulate(simulate::Options),
     /// Run everything that CI runs.
     Test,
     /// Send requests without pause, and count what is lost.
@@ -109,6 +111,7 @@ pub fn run() -> Result<()> {
         Command::Bench(Bench::Upload(options)) => bench::upload(&options),
         Command::Scenarios(options) => scenario::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Test => suite::run(),
         Command::Load(arguments) => load(arguments),
         Command::Reload { balancer, name } => {

@@ -18,6 +18,7 @@ mod parallel;
 pub mod process;
 pub mod scenario;
 pub mod shipit;
+pub mod simulate;
 pub mod span;
 pub mod suite;
 mod wait;

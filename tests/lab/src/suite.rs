@@ -15,6 +15,9 @@ pub fn run() -> Result<()> {
     part("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     part("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     part("shell scripts", shellcheck)?;
+    // Optimised, as ten thousand deploys take ten times as long otherwise.
+    part("simulated fleets", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate"]))?;
+    part("sabotage", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate", "--sabotage"]))?;
     part("scenarios on real servers", || scenario::run(&scenario::Options::default()))?;
     part("demo", || demo::run(&demo::Options { verbose: false, release: false }))?;
     println!("\nall parts passed");
