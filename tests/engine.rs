@@ -137,7 +137,9 @@ impl World {
         match action {
             Action::Drain => drop(self.out.insert(host.clone())),
             Action::Enable { .. } => drop(self.out.remove(host)),
-            Action::Activate { .. } if self.plan.strategy == StrategyName::Rolling => {
+            Action::Activate { .. }
+                if self.plan.waves.iter().flat_map(|wave| &wave.lanes).any(Lane::takes_host_out) =>
+            {
                 assert!(self.out.contains(host), "{host} is restarted although it may have traffic");
             }
             Action::Activate { release: Some(_), .. } => drop(self.booted.insert(host.clone())),
@@ -163,7 +165,7 @@ impl World {
                     self.check_flip(at, step);
                     self.pending.push(Pending::Step(at, step));
                 }
-                Command::Undo { at, action } => {
+                Command::Undo { at, action, .. } => {
                     self.pending.push(Pending::Undo(at, serde_json::to_string(&action).unwrap()));
                 }
                 Command::Look { .. } => {

@@ -150,6 +150,18 @@ impl<S: Session> Balancers<S> {
         Ok(ways)
     }
 
+    /// Whether some balancer sends `host` traffic, or would.
+    pub async fn gives_traffic(&self, host: &Host) -> Result<bool, BalancerError> {
+        let held = self.held(host)?;
+        let looks = looks(held.iter()).await?;
+        for (held, look) in held.iter().zip(&looks) {
+            if look.server(&held.target)?.standing.state == ServerState::Ready {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn held(&self, host: &Host) -> Result<Vec<Held<'_, S>>, BalancerError> {
         self.held_by(&host.name)
     }

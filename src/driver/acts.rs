@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::fleet::{Fleet, Out};
-use super::guards::Guards;
 use super::{Deed, World};
 use crate::balancer::BalancerError;
 use crate::model::{Failure, Host, HostName, StepResult, Until, View};
@@ -60,12 +59,18 @@ impl<T: Transport> Fleet<T> {
                 // On the way back from a release that was live: out is what it is to be.
                 Some(_) => {}
                 None => {
-                    let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
+                    let acted = match &self.guards {
+                        Some(guards) => guards.acted_at_balancers().await?,
+                        None => 0,
+                    };
                     self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
                 }
             }
         }
-        self.arm(host).await?;
+        // What somebody else has taken out is not for a guard to put back.
+        if matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { .. })) {
+            self.arm(host).await?;
+        }
         Ok(self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())?)
     }
 
@@ -92,6 +97,8 @@ impl<T: Transport> Fleet<T> {
         if !matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { .. })) {
             return Ok("left as it was found".to_owned());
         }
+        // A host that may have traffic is not to be restarted by its guard. All that could be wrong with it was asked before.
+        self.forget(&host.name);
         self.balancers.enable(host, until, deadline, progress).await?;
         self.taken_out.lock().await.insert(host.name.clone(), Out::Back);
         if let Some(guards) = &self.guards {
@@ -102,15 +109,17 @@ impl<T: Transport> Fleet<T> {
         Ok(String::new())
     }
 
-    /// A host that is out by our hand, and that a guard has put back meanwhile because the line to a balancer broke, is taken
-    /// out again before its app is restarted.
+    /// Makes sure that a host that is out by our hand is so still, before its app is restarted: a guard has put it back if the
+    /// line to a balancer broke, and somebody else's reload of haproxy puts back everybody.
     async fn keep_out(&self, host: &Host, progress: &Progress) -> Result<(), Trouble> {
-        let acted = self.guards.as_ref().map_or(0, Guards::acted_at_balancers);
-        let stale =
-            matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { acted: then }) if *then != acted);
-        if stale {
+        let Some(Out::Ours { acted }) = self.taken_out.lock().await.get(&host.name).copied() else { return Ok(()) };
+        let acts = match &self.guards {
+            Some(guards) => guards.acted_at_balancers().await?,
+            None => acted,
+        };
+        if acts != acted || self.balancers.gives_traffic(host).await? {
+            self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted: acts });
             self.drain(host, progress).await?;
-            self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
         }
         Ok(())
     }
@@ -120,13 +129,13 @@ impl<T: Transport> Fleet<T> {
             return Err(Trouble::Unknown(Failure::new("there is no connection to it")));
         };
         let guards = self.guards.as_ref();
-        if deed.back && guards.is_some_and(|guards| guards.puts_back(&host.name)) {
+        if deed.back.is_some() && guards.is_some_and(|guards| guards.puts_back(&host.name)) {
             return Ok("left to its guard".to_owned());
         }
         let run = match guards {
             Some(guards) => match guards.of_host(&host.name).await? {
                 Some(0) => Some(guards.run()),
-                Some(_) if deed.back => Some(guards.run()),
+                Some(_) if deed.back.is_some() => Some(guards.run()),
                 Some(_) => return Err(Failure::new("the line to it broke, and its guard put it back as it was").into()),
                 None => None,
             },
@@ -164,7 +173,8 @@ impl<T: Transport> Fleet<T> {
         });
         let deputy = deed.undo.as_ref();
         let deputy = deputy.map(|undo| Deputy { step: undo.step, actions: &undo.actions, unless: unless.as_ref() });
-        self.site().guarded(script, host, run, deputy)
+        let script = self.site().guarded(script, host, run, deputy);
+        deed.back.map_or_else(|| script.clone(), |step| script.clone().with("BACK", step.to_string()))
     }
 
     /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is

@@ -55,6 +55,8 @@ enum Order {
 pub(super) struct Guard {
     orders: mpsc::UnboundedSender<Order>,
     standing: watch::Receiver<Standing>,
+    /// When it last said a word.
+    heard: watch::Receiver<Instant>,
     keeper: JoinHandle<()>,
 }
 
@@ -63,8 +65,10 @@ impl Guard {
     pub(super) fn call<S: Session>(session: Arc<S>, script: impl Fn(bool) -> Script + Send + Sync + 'static) -> Self {
         let (orders, heard) = mpsc::unbounded_channel();
         let (tell, standing) = watch::channel(Standing::Called(None));
-        let keeper = Keeper { orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new(), holder: Vec::new() };
-        Self { orders, standing, keeper: tokio::spawn(keeper.keep(session, script)) }
+        let (note, last) = watch::channel(Instant::now());
+        let keeper =
+            Keeper { note, orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new(), holder: Vec::new() };
+        Self { orders, standing, heard: last, keeper: tokio::spawn(keeper.keep(session, script)) }
     }
 
     /// How it stands now.
@@ -94,6 +98,14 @@ impl Guard {
         }
     }
 
+    /// Whether it has said a word lately, or says one now: it answers each beat. A host that is cut off does not, and its guard acts
+    /// when its lease ends.
+    pub(super) async fn is_awake(&self) -> bool {
+        let mut heard = self.heard.clone();
+        let fresh = heard.wait_for(|at| at.elapsed() < BEAT * 2);
+        matches!(timeout(GUARD_LEASE, fresh).await, Ok(Ok(_)))
+    }
+
     /// Has it know `commands` for haproxy by `key`. Whether it does.
     pub(super) async fn arm(&self, key: String, commands: String) -> bool {
         let (armed, done) = oneshot::channel();
@@ -118,6 +130,7 @@ impl Guard {
 struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     standing: watch::Sender<Standing>,
+    note: watch::Sender<Instant>,
     acted: u32,
     /// What was told and not yet acknowledged.
     unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
@@ -171,6 +184,7 @@ impl Keeper {
                 biased;
                 Some(word) = heard.recv() => {
                     *stood = Instant::now();
+                    self.note.send_replace(*stood);
                     last = self.hear(&word, &lines).or(last);
                 }
                 ended = &mut talk => break ended,

@@ -130,13 +130,17 @@ impl Guards {
         self.hosts.get(host).is_some_and(|post| self.posts[post].standing() == Standing::Broken)
     }
 
-    /// How often guards have acted at the balancers: servers that were drained may not be so any more.
-    pub(super) fn acted_at_balancers(&self) -> u32 {
-        let acted = |(post, guard): (&Post, &Guard)| match (post, guard.standing()) {
-            (Post::Balancer(..), Standing::Held { acted }) => acted,
-            _ => 0,
-        };
-        self.posts.iter().map(acted).sum()
+    /// How often guards have acted at the balancers: servers that were drained may not be so any more. An error if one of them has
+    /// not been heard of lately, since it may be about to act.
+    pub(super) async fn acted_at_balancers(&self) -> Result<u32, Failure> {
+        let at_balancers = self.posts.iter().filter(|(post, _)| matches!(post, Post::Balancer(..)));
+        let acted = at_balancers.map(|(post, guard)| async move {
+            if guard.is_awake().await {
+                return standing(guard).await;
+            }
+            Err(Failure::new(format!("the guard on `{}` does not answer, and may have put servers back", post.host())))
+        });
+        join_all(acted).await.into_iter().sum()
     }
 
     /// Has the guard at the socket `path` on `host` know `commands` by `key`.

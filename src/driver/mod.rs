@@ -102,10 +102,10 @@ impl<W: World> Hands<W> {
                 let limit = lane.steps[step].timeout;
                 self.act(at, deed(lane, step), limit, |at, result| Fact::StepFinished { at, result });
             }
-            Command::Undo { at, action } => {
+            Command::Undo { at, step, action } => {
                 // The way back may take as long as the way there.
                 let limit = self.plan.waves[at.wave].lanes[at.lane].steps.iter().map(|step| step.timeout).sum();
-                self.act(at, Deed::back(action), limit, |at, result| Fact::UndoFinished { at, result });
+                self.act(at, Deed::back(action, step), limit, |at, result| Fact::UndoFinished { at, result });
             }
             Command::Interrupt { at } => {
                 if let Some(interrupt) = self.interrupts.remove(&at) {
@@ -173,5 +173,5 @@ fn deed(lane: &Lane, step: usize) -> Deed {
         _ => None,
     };
     let undo = || Undo { step: place, actions: step.undo.clone(), unless_healthy };
-    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo), back: false }
+    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo), back: None }
 }

@@ -36,8 +36,9 @@ pub struct Deed {
     pub action: Action,
     /// What the guard does about it if shipit is gone; `None` for what needs no undo, or is one.
     pub undo: Option<Undo>,
-    /// Whether this is on the way back: it is done even where a guard has put the host back already.
-    pub back: bool,
+    /// On the way back, the place of the step that this takes back: what came after it has been taken back, and the guard
+    /// is not to do that again. It is done even where a guard has put the host back already.
+    pub back: Option<usize>,
 }
 
 /// What a guard does about one step of its host's lane.
@@ -53,9 +54,9 @@ pub struct Undo {
 }
 
 impl Deed {
-    /// What takes something back.
+    /// What takes the step at this place back.
     #[must_use]
-    pub fn back(action: Action) -> Self {
-        Self { action, undo: None, back: true }
+    pub fn back(action: Action, step: usize) -> Self {
+        Self { action, undo: None, back: Some(step) }
     }
 }

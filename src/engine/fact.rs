@@ -91,6 +91,8 @@ pub enum Command {
     Undo {
         /// Whose.
         at: LaneRef,
+        /// The step that it takes back, alone or with others.
+        step: usize,
         /// What to do for that.
         action: Action,
     },

@@ -55,18 +55,24 @@ pub(super) enum LaneState {
 pub(super) struct Undoing {
     step: usize,
     failure: Failure,
-    left: VecDeque<Action>,
+    /// What is to be done, each with the place of the step that it takes back.
+    left: VecDeque<(usize, Action)>,
     trouble: Option<(Action, Failure)>,
 }
 
 impl Undoing {
     /// Takes back what `lane` did up to and with `step`.
     pub(super) fn new(lane: &Lane, step: usize, failure: Failure) -> Self {
-        Self { step, failure, left: lane.undo_from(step).into(), trouble: None }
+        Self {
+            step,
+            failure,
+            left: lane.undo_from(step).map(|(place, action)| (place, action.clone())).collect(),
+            trouble: None,
+        }
     }
 
     /// The action to do now; `None` if all is done.
-    pub(super) fn current(&self) -> Option<&Action> {
+    pub(super) fn current(&self) -> Option<&(usize, Action)> {
         self.left.front()
     }
 
@@ -77,7 +83,7 @@ impl Undoing {
     /// is settled by the check of its health. And a balancer that checks its servers may be told `ready` in any case: it admits a
     /// host only if that answers. But who may still have traffic must not be restarted, nor who may not be well get any.
     pub(super) fn hear(&mut self, result: StepResult) {
-        let Some(action) = self.left.pop_front() else { return };
+        let Some((_, action)) = self.left.pop_front() else { return };
         match result {
             StepResult::Ok(_) => {}
             StepResult::Failed(failure) => {
@@ -86,9 +92,9 @@ impl Undoing {
             }
             StepResult::Unknown(failure) => {
                 let is_settled =
-                    matches!((&action, self.current()), (Action::Activate { .. }, Some(Action::Health { .. })));
+                    matches!((&action, self.current()), (Action::Activate { .. }, Some((_, Action::Health { .. }))));
                 if !is_settled {
-                    self.left.retain(|action| matches!(action, Action::Enable { .. }));
+                    self.left.retain(|(_, action)| matches!(action, Action::Enable { .. }));
                 }
                 self.trouble.get_or_insert((action, failure));
             }

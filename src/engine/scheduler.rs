@@ -379,8 +379,8 @@ impl Scheduler {
 
     fn go_on_undoing(&mut self, at: LaneRef) {
         let LaneState::Undoing(undoing) = self.state(at) else { return };
-        if let Some(action) = undoing.current().cloned() {
-            self.commands.push(Command::Undo { at, action });
+        if let Some((step, action)) = undoing.current().cloned() {
+            self.commands.push(Command::Undo { at, step, action });
         } else {
             let end = undoing.clone().end();
             self.close(at, end);

@@ -129,9 +129,9 @@ impl Lane {
         self.steps.iter().any(|step| step.action == Action::Drain)
     }
 
-    /// What takes back the steps up to and with the one at `reached`, last step first.
-    #[must_use]
-    pub fn undo_from(&self, reached: usize) -> Vec<Action> {
-        self.steps.iter().take(reached + 1).rev().flat_map(|step| step.undo.iter().cloned()).collect()
+    /// What takes back the steps up to and with the one at `reached`, last step first, each with the place of its step.
+    pub fn undo_from(&self, reached: usize) -> impl Iterator<Item = (usize, &Action)> {
+        let steps = self.steps.iter().enumerate().take(reached + 1).rev();
+        steps.flat_map(|(place, step)| step.undo.iter().map(move |action| (place, action)))
     }
 }

@@ -36,7 +36,7 @@ impl Board {
                 }
                 news.push(News::StepStarted(*at));
             }
-            Command::Undo { at, action } => {
+            Command::Undo { at, action, .. } => {
                 self.begin(*at, Doing::Undo(action.clone()));
                 news.push(News::StepStarted(*at));
             }

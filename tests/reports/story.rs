@@ -213,7 +213,7 @@ impl World {
                     self.coming.push((now + took / 3.0, Event::Progress { at, text }));
                 }
             }
-            Command::Undo { at, action } => {
+            Command::Undo { at, action, .. } => {
                 let (result, took) = self.act(at, &action, true);
                 self.coming.push((now + took, Event::Fact(Fact::UndoFinished { at, result })));
             }

@@ -2,13 +2,17 @@
 # it what undoes the script before anything is changed. All of this happens in the process that acts, so there is no moment in
 # which the guard believes that nobody does.
 #
-# Data: ROOT RUN (empty: nobody guards) STEP UNDO (a script; empty: nothing to undo)
+# Data: ROOT RUN (empty: nobody guards) STEP UNDO (a script; empty: nothing to undo) BACK (the step that is taken back, on the way back)
 
 fence() {
     [ -n "${RUN-}" ] || return 0
     # First this, then the look: the guard first says that it acts, and then looks who is busy.
     (: >"$ROOT/.shipit/guard/busy/$$") 2>/dev/null
     guarded || guard_acts
+    # On the way back: what came after the step that is taken back now has been undone, and is not to be undone again.
+    for one in "$ROOT/.shipit/guard/undo"/*; do
+        [ -z "${BACK-}" ] || [ ! -f "$one" ] || [ "${one##*/}" -le "$BACK" ] || rm -f "$one"
+    done
     [ -n "${UNDO-}" ] || return 0
     set -- "$ROOT/.shipit/guard/undo" "$(printf '%03d' "$STEP")"
     { printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2"; } || fail "$1 can't be written" "is the disk full?"

@@ -10,7 +10,7 @@
 #   forget [KEY]                that, or all that is known, is settled
 #   end                         the deploy is over
 # and says with `progress`:
-#   held | holder NAME VALUE, and then busy | waits TEXT | broken | acts | acted | armed KEY | put KEY | ended
+#   held | holder NAME VALUE, and then busy | waits TEXT | broken | acts | acted | beat | armed KEY | put KEY | ended
 #
 # In STATE lie:
 #   lock          locked while a guard stands; the kernel takes the lock back when the guard dies, however that is
@@ -153,7 +153,7 @@ hear() {
     # shellcheck disable=SC2016 # for the other shell
     while line=$(exec 9>&- && exec timeout "$LEASE" sh -c 'IFS= read -r line && printf %s "$line"' <&3); do
         case $line in
-            beat) ;;
+            beat) say beat ;;
             'arm '*)
                 line=${line#arm }
                 key=${line%% *}

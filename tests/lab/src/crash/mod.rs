@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::app::{Behaviour, Stop};
 use crate::error::{Error, Result};
 use crate::fleet::{Fleet, Spec};
-use crate::load::Load;
+use crate::load::{Load, Mix};
 use crate::shipit::{Output, Shipit, Strike, events};
 use crate::workspace::Profile;
 use crate::{interrupt, packages};
@@ -89,7 +89,9 @@ fn campaign(options: &Options, shipit: &Shipit, strategy: &str, end: End) -> Res
     fleet.write_app(&behaviour, "0")?;
     shipit.deploy_first(&fleet, Output::Kept)?;
     fleet.await_servers_up(SERVING_WITHIN)?;
-    let load = Load::start(fleet.frontends())?;
+    // Requests that take long make every drain so long; these are in flight at every moment all the same.
+    let mix = Mix { slow_for: Duration::from_millis(500), think: Duration::from_millis(50), ..Mix::default() };
+    let load = Load::start_mix(fleet.frontends(), mix)?;
     let arguments = ["deploy", "lab", "--strategy", strategy, "--yes", "--output", "jsonl"];
     fleet.write_app(&behaviour, "reference")?;
     let reference = shipit.run(&fleet, &arguments, Output::Kept)?.success()?;

@@ -68,23 +68,16 @@ impl State {
         {
             self.hosts[host].undo.insert(undo.step, undo.clone());
         }
-        if deed.back && !self.sabotaged(Sabotage::KeepsUndone) {
-            self.forget_undone(host, &deed.action);
+        if let Some(step) = deed.back
+            && !self.sabotaged(Sabotage::KeepsUndone)
+        {
+            // What the runner takes back itself, last step first, the guard must not begin anew.
+            self.hosts[host].undo.retain(|other, _| *other <= step);
         }
         self.stations[host].steps += 1;
         self.say("step", host, || format!("web{}: {} of run {run}", host + 1, deed.action));
         self.point(run);
         Ok(self.stations[host].boot)
-    }
-
-    /// What the runner takes back itself, last step first, the guard must not begin anew: of the steps after the one that is being
-    /// undone nothing is left.
-    fn forget_undone(&mut self, host: usize, action: &Action) {
-        let undo = &mut self.hosts[host].undo;
-        let step = undo.iter().rev().find(|(_, undo)| undo.actions.contains(action)).map(|(step, _)| *step);
-        if let Some(step) = step {
-            undo.retain(|other, _| *other <= step);
-        }
     }
 
     /// The places of instances among the host's.
