@@ -13,6 +13,7 @@ use crate::report;
 pub async fn run(app: &App, args: &Environment) -> Exit {
     match look(app, args).await {
         Ok((Project { inventory, recipe }, observed)) => {
+            app.notes(&observed);
             print(&report::status(&inventory, &recipe, &observed, app.paint_stdout()))
         }
         Err(exit) => exit,

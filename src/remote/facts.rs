@@ -133,7 +133,7 @@ pub fn read_facts(output: &Output) -> HostFacts {
         routed: super::route::read_routed(text),
         archive_cached: text.lines().any(|line| line == "cached"),
         problems: words(text, "problem").map(problem).collect(),
-        notes: Vec::new(),
+        notes: words(text, "note").map(problem).collect(),
     }
     .sorted()
 }

@@ -3,7 +3,8 @@
 # Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE MEMORY (whether it counts), and those of process.sh and routed.sh
 # Answers, besides the common ones:
 #   current ID | confirmed ID | bad ID FINGERPRINT TIME WHO | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY |
-#   route PORT up|down | cached | warm SECONDS | memory PORT KB | available KB | problem WHAT<tab>HELP
+#   route PORT up|down | cached | warm SECONDS | memory PORT KB | available KB | problem WHAT<tab>HELP |
+#   note WHAT<tab>HELP
 
 look_at_current() {
     if [ -L "$ROOT/current" ]; then
@@ -27,6 +28,12 @@ look_at_releases() {
 look_at_history() {
     [ ! -f "$ROOT/.shipit/confirmed" ] || tail -n 100 "$ROOT/.shipit/confirmed" | sed 's/^/confirmed /'
     [ ! -f "$ROOT/.shipit/bad" ] || sed 's/^/bad /' "$ROOT/.shipit/bad"
+}
+
+# What a guard could not undo stands there until a deploy is confirmed.
+look_at_broken() {
+    read -r run what 2>/dev/null <"$ROOT/.shipit/broken" || return 0
+    printf 'note the guard of %s could not put everything back: %s\tlook at it; the next deploy or rollback that is confirmed ends this note\n' "$run" "$what"
 }
 
 look_at_instance() {
@@ -113,6 +120,7 @@ look_at_tools() {
 look_at_current
 look_at_releases
 look_at_history
+look_at_broken
 look_at_routes
 look_at_warm
 [ -z "$MEMORY" ] || awk '$1 == "MemAvailable:" { print "available", $2 }' /proc/meminfo

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
-use crate::{demo, packages, scenario, workspace};
+use crate::{crash, demo, packages, scenario, workspace};
 
 /// Runs all parts.
 pub fn run() -> Result<()> {
@@ -19,6 +19,7 @@ pub fn run() -> Result<()> {
     part("simulated fleets", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate"]))?;
     part("sabotage", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate", "--sabotage"]))?;
     part("scenarios on real servers", || scenario::run(&scenario::Options::default()))?;
+    part("deploys that are cut off", || crash::run(&crash::Options::default()))?;
     part("demo", || demo::run(&demo::Options { verbose: false, release: false }))?;
     println!("\nall parts passed");
     Ok(())

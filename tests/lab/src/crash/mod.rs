@@ -39,15 +39,16 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     pub every: usize,
     /// What is run after each end, in turn: `deploy`, `rollback`, `resume`.
-    #[arg(long, value_delimiter = ',', default_value = "deploy")]
+    #[arg(long, value_delimiter = ',', default_value = "deploy,resume,rollback")]
     pub then: Vec<String>,
 }
 
 impl Default for Options {
+    /// A few ends of each strategy: every step takes the better part of an hour.
     fn default() -> Self {
         let strategy = ["rolling", "hotswap", "preboot"].map(str::to_owned).to_vec();
-        let then = ["deploy"].map(str::to_owned).to_vec();
-        Self { strategy, end: vec![End::Kill, End::Github], hosts: 4, balancers: 2, every: 9, then }
+        let then = ["deploy", "resume", "rollback"].map(str::to_owned).to_vec();
+        Self { strategy, end: vec![End::Kill], hosts: 3, balancers: 1, every: 13, then }
     }
 }
 
