@@ -343,3 +343,53 @@ fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first
         eventually("the server is put back", || told().ends_with("set server app/web3 state ready\n"));
     }
 }
+
+#[test]
+fn a_balancer_that_could_not_be_told_needs_nobody_once_the_next_guard_has_told_it() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        let (told, away) = (rig.dir.path().join("told"), rig.dir.path().join("away"));
+        let ask = format!("[ ! -e '{}' ] || {{ echo refused; exit 1; }}\n{}", away.display(), ask(&told));
+        let at_balancer = || {
+            let script = call("run", false).to_balancer("/run/admin.sock", &ask);
+            let talk = Talk::start(&rig, &script.with("LEASE", "3").with("GRACE", "1"));
+            talk.hears("held");
+            talk
+        };
+        let mut talk = at_balancer();
+        let state = fs::read_dir(rig.dir.path().join(".shipit")).unwrap().next().unwrap().unwrap().path();
+        let broken = || fs::read_to_string(state.join("broken")).unwrap_or_default();
+        talk.says("arm web1.0 set server app/web1 state ready");
+        talk.hears("armed web1.0");
+        fs::write(&away, "").unwrap();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert!(broken().contains("run web1.0 could not be put back"), "{}: {}", shell.name, broken());
+        fs::remove_file(&away).unwrap();
+        let mut next = at_balancer();
+        next.says("end");
+        next.hears("ended");
+        assert_eq!(broken(), "", "{}", shell.name);
+        assert_eq!(fs::read_to_string(&told).unwrap(), "set server app/web1 state ready\n", "{}", shell.name);
+    }
+}
+
+#[test]
+fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
+    for shell in hosts() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
+        let holds = Action::Health { release: id(NEW), instances: vec![] };
+        let back = [action(OLD)];
+        let deputy = Deputy { step: 1, actions: &back, unless: Some(&holds) };
+        let mut talk = standing(&rig, "run");
+        let script = rig.site().script(rig.host(), &action(NEW)).unwrap();
+        rig.run(&rig.site().guarded(script, rig.host(), "run", Some(deputy))).ok();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert_eq!(current(&rig), NEW, "{}", shell.name);
+        let log = fs::read_to_string(rig.root.join(".shipit/guard.log")).unwrap();
+        assert!(log.ends_with("left step 001 as it is: the release is healthy\n"), "{}: {log}", shell.name);
+    }
+}
