@@ -32,17 +32,45 @@ Examples:
   shipit deploy production            ship it
   shipit status production            what runs where?
   shipit rollback production          go back to the release before
+  shipit resume production            finish a deploy that was cut off
 
 Exit codes:
-   0  done                     20  failed and rolled back, all serving
-    1  failed on a host (exec)  21  stopped, releases mixed, floor kept
-    2  usage                    22  needs a person
-   10  config                   23  cancelled in order
-   11  preflight                12  somebody else holds the lock
-   13  not confirmed
+   0  done                      13  not confirmed
+   1  failed on a host (exec)   20  failed and rolled back, all serving
+   2  usage                     21  stopped, releases mixed, floor kept
+  10  config                    22  needs a person
+  11  preflight                 23  cancelled in order
+  12  lock held               130  ended at once by a third signal
+
+What shipit leaves half done when it is killed is put back on the hosts within seconds.
 
 In CI, `exec shipit ...`, so that a cancelled job reaches it as a signal. Most options can be
 given as SHIPIT_... in the environment too: SHIPIT_ENV, SHIPIT_MAX_IN_FLIGHT.";
+
+const STATUS: &str = "\
+Examples:
+  shipit status production
+
+It asks the hosts' processes and the balancers, and changes nothing. `shipit lock status` shows who deploys, `shipit runs`
+whether a run was cut off.";
+
+const RELEASES: &str = "\
+Examples:
+  shipit releases production
+  shipit rollback production --to 20261120-224512-1a2b3c4d     any of them";
+
+const LOCK: &str = "\
+Examples:
+  shipit lock status production
+  shipit lock take production --reason 'the database moves'    nobody deploys until it is broken
+  shipit lock break 20261121T021710Z-1a2b3c4d production       by the run that `lock status` names
+
+A deploy takes the lock by itself, and whatever ends it frees the lock. `--lock-wait 10m` has a deploy wait.";
+
+const GEN: &str = "\
+Examples:
+  shipit gen completions bash > /etc/bash_completion.d/shipit
+  shipit gen man ~/.local/share/man/man1";
 
 /// The heading of the options that all commands have.
 const GLOBAL: &str = "Global options";
@@ -105,11 +133,13 @@ pub enum Verb {
     /// Check the inventory and the recipe, and with --connect the hosts too
     Check(Check),
     /// Show what runs where
+    #[command(after_help = STATUS)]
     Status(Environment),
     /// List the releases on the hosts
+    #[command(after_help = RELEASES)]
     Releases(Environment),
     /// Show, take or break the lock that keeps two deploys apart
-    #[command(subcommand)]
+    #[command(subcommand, after_help = LOCK)]
     Lock(Lock),
     /// List the runs that the hosts remember
     Runs(Runs),
@@ -124,7 +154,7 @@ pub enum Verb {
     /// Run a command on hosts
     Exec(Exec),
     /// Print shell completions or man pages
-    #[command(subcommand)]
+    #[command(subcommand, after_help = GEN)]
     Gen(Gen),
 }
 
@@ -181,11 +211,14 @@ Examples:
   shipit deploy production --release v1.4.2           a branch, tag or commit of the recipe's git
   shipit deploy production --release 20261120-224512-1a2b3c4d      a release that is on the hosts
   shipit deploy production --only 'web1,zone=b' --max-in-flight 2
+  shipit deploy production --strategy preboot         beside the old release, then all flip at once
   shipit deploy production --canary 1 --bake 5m       one host first, watched for five minutes
   shipit deploy production --max-failures 1 --skip-unreachable     though a host is down
+  shipit deploy production --lock-wait 10m            after somebody else's deploy
 
 The first Ctrl-C or SIGTERM lets open hosts finish and opens no other; the second puts the open
-ones back as they were; the third ends shipit at once, whatever state that leaves.")]
+ones back as they were; the third ends shipit at once. Then, and if it is killed, guards on the hosts
+put back what was under way; `shipit resume` finishes it, `shipit rollback` undoes it.")]
 pub struct Deploy {
     /// What and how.
     #[command(flatten)]
@@ -200,6 +233,11 @@ pub struct Deploy {
 
 /// Flags of `plan`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit plan production                           waves, hosts, and the worst case
+  shipit plan production -v                        each step, and what undoes it
+  shipit plan production --strategy hotswap --commands | less      what the hosts are sent")]
 pub struct PlanArgs {
     /// What and how.
     #[command(flatten)]
@@ -247,6 +285,10 @@ impl Cli {
 
 /// Flags of `check`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit check production              exit code 10 if a file is wrong
+  shipit check production --connect    exit code 11 if something stands in the way of a deploy")]
 pub struct Check {
     /// Which one.
     #[command(flatten)]
@@ -258,6 +300,10 @@ pub struct Check {
 
 /// Flags of `hosts`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit hosts production
+  shipit hosts production --only 'web*,zone=a' --except web3")]
 pub struct Hosts {
     /// Which environment.
     #[command(flatten)]

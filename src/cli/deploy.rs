@@ -34,7 +34,7 @@ pub async fn carry_out(app: &App, wish: &Wish, yes: bool) -> Exit {
     let status = format!("`shipit status {}` shows what runs where", wish.environment.environment);
     let paint = app.paint();
     let last_words =
-        move || say::error(paint, "ended at once, with whatever was under way left as it is", Some(&status));
+        move || say::error(paint, "ended at once; the guards on the hosts put back what was under way", Some(&status));
     let mut cancels = match cancels(last_words) {
         Ok(cancels) => cancels,
         Err(error) => return app.refuse(Exit::Preflight, &format!("signals can't be handled: {error}"), None),

@@ -149,7 +149,7 @@ async fn change(app: &App, environment: &AnyEnvironment, verb: &LockVerb) -> Exi
             let help = "`shipit lock status` shows who holds it";
             return app.refuse(Exit::Usage, &format!("nobody who calls himself {id} holds the lock"), Some(help));
         }
-        LockVerb::Break(_) => app.note(&format!("broken on {done} hosts")),
+        LockVerb::Break(_) => app.note(&format!("the lock is broken on {done} hosts")),
         LockVerb::Status => {}
     }
     exit

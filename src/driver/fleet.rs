@@ -166,6 +166,8 @@ impl<T: Transport> Fleet<T> {
             let problem = Problem { what: failure.what, help: failure.help };
             let balancer = balancers.iter_mut().find(|balancer| balancer.key.host == *host);
             match (hosts.get_mut(host), balancer) {
+                // That a tool is missing has been seen without the guard, too.
+                (Some(facts), _) if facts.problems.contains(&problem) => {}
                 (Some(facts), _) if facts.reach == Reach::Reached => facts.problems.push(problem),
                 (None, Some(balancer)) if balancer.reach == Reach::Reached => balancer.problems.push(problem),
                 // Why it can't be reached says it all.

@@ -185,7 +185,7 @@ impl Keeper {
                 Some(word) = heard.recv() => {
                     *stood = Instant::now();
                     self.note.send_replace(*stood);
-                    last = self.hear(&word, &lines).or(last);
+                    last = self.hear(&word, &lines, last);
                 }
                 ended = &mut talk => break ended,
                 order = self.orders.recv() => match order {
@@ -197,13 +197,20 @@ impl Keeper {
             }
         };
         while let Ok(word) = heard.try_recv() {
-            last = self.hear(&word, &lines).or(last);
+            last = self.hear(&word, &lines, last);
         }
         last.unwrap_or_else(|| self.judge(ended))
     }
 
-    /// Hears a word of the guard's. What it means for the talk, if it is the last one.
-    fn hear(&mut self, word: &str, lines: &mpsc::UnboundedSender<String>) -> Option<Parting> {
+    /// Hears a word of the guard's. What the talk ends with, by that word or by an earlier one: a guard whose lock is broken acts,
+    /// too, and no other may follow it for that.
+    fn hear(&mut self, word: &str, lines: &mpsc::UnboundedSender<String>, earlier: Option<Parting>) -> Option<Parting> {
+        let meant = self.mean(word, lines);
+        earlier.or(meant)
+    }
+
+    /// What a word means for the talk, if it is the last one.
+    fn mean(&mut self, word: &str, lines: &mpsc::UnboundedSender<String>) -> Option<Parting> {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
         match verb {
             "held" => {
@@ -267,5 +274,49 @@ impl Keeper {
 
     fn tell(&self, standing: Standing) {
         self.standing.send_replace(standing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::transport::Parcel;
+
+    /// A host whose guard says these words and goes.
+    struct Says(&'static [&'static str]);
+
+    impl Session for Says {
+        async fn run(&self, _: &Script, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+            unreachable!()
+        }
+
+        async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+            unreachable!()
+        }
+
+        async fn converse(
+            &self,
+            _: &Script,
+            _: mpsc::UnboundedReceiver<String>,
+            heard: &Progress,
+        ) -> Result<Output, ExecError> {
+            self.0.iter().for_each(|word| heard.say(word));
+            Ok(Output::default())
+        }
+
+        async fn forward(&self, _: &str) -> Result<PathBuf, ExecError> {
+            unreachable!()
+        }
+
+        async fn close(self) {}
+    }
+
+    #[tokio::test]
+    async fn no_guard_follows_one_whose_lock_was_broken_though_it_acted() {
+        let guard = Guard::call(Arc::new(Says(&["held", "broken", "put web1.0", "acts"])), |_| Script::new(""));
+        guard.keeper.await.unwrap();
+        assert_eq!(*guard.standing.borrow(), Standing::Broken);
     }
 }

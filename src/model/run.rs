@@ -104,13 +104,19 @@ impl Run {
         self.outcome.as_deref() == Some("done")
     }
 
-    /// The newest of `runs` that is the last one on some host and has no end: what a later run has gone over is settled.
+    /// The newest of `runs` that is the last one on some host and has no end, or was cancelled: what a later run has gone over is
+    /// settled.
     #[must_use]
     pub fn unfinished(runs: &[Self]) -> Option<&Self> {
         let newer = |at: usize, host: &HostName| runs[..at].iter().any(|run| run.hosts.contains_key(host));
         let is_last = |at: usize, run: &Self| run.hosts.keys().any(|host| !newer(at, host));
-        let (_, run) = runs.iter().enumerate().find(|(at, run)| run.outcome.is_none() && is_last(*at, run))?;
+        let (_, run) = runs.iter().enumerate().find(|(at, run)| run.was_cut_off() && is_last(*at, run))?;
         Some(run)
+    }
+
+    /// Whether it stopped before its work was done, and nothing was wrong with that work.
+    fn was_cut_off(&self) -> bool {
+        self.outcome.as_deref().is_none_or(|outcome| outcome == "cancelled")
     }
 }
 

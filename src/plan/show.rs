@@ -149,6 +149,7 @@ fn ways(wave: &Wave, paint: Paint) -> String {
     match &ways[..] {
         [] => String::new(),
         [way] => way.clone(),
+        [way, _] => format!("{way} (elsewhere otherwise; -v shows it)"),
         [way, rest @ ..] => format!("{way} (elsewhere otherwise, {} ways; -v shows them)", rest.len()),
     }
 }

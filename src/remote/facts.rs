@@ -43,7 +43,7 @@ pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fing
 
 /// What a host must have for a deploy, beyond what POSIX demands; `source` is what a release is made from there.
 fn tools(source: Option<&Source>) -> Vec<&'static str> {
-    let mut tools = vec!["curl", "awk", "timeout"];
+    let mut tools = vec!["curl", "awk", "timeout", "flock"];
     let Some(source) = source else { return tools };
     tools.push("tar");
     match source {

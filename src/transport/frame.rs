@@ -83,13 +83,13 @@ pub(super) fn framed(script: &Script, nonce: &Nonce, stdin: Stdin) -> String {
 }
 
 /// `scripts` as a file that is run later by whoever stands on the host, without us: one after the other, up to the first that
-/// fails. With `unless`, nothing is done if that script does not fail.
+/// fails. With `unless`, it says `left` and does nothing if that script does not fail.
 #[must_use]
 pub fn standing(unless: Option<&Script>, scripts: &[Script]) -> String {
     // Nobody listens to progress there; and what our own commands run in is the guard's already.
     let mut text = String::from("progress() { :; }\nown_locale() { unset LC_ALL; }\n");
     if let Some(script) = unless {
-        let _ = writeln!(text, "if ( :\n{}\n) </dev/null; then exit 0; fi", script.text());
+        let _ = writeln!(text, "if ( :\n{}\n) </dev/null >/dev/null 2>&1; then echo left; exit 0; fi", script.text());
     }
     for script in scripts {
         let _ = writeln!(text, "( :\n{}\n) </dev/null || exit 1", script.text());

@@ -2,31 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use shipit::plan::Action;
 use shipit::remote::{Call, Deputy, LockVerb, read_lock};
 use shipit::transport::{Output, Script};
-use tempfile::TempDir;
 
-use super::rig::{Done, NEW, OLD, Rig, Shell, eventually, id, shells, which};
-
-/// The kinds of host, each with a flock: Debian's busybox has none, others' do.
-fn hosts() -> impl Iterator<Item = Shell> {
-    static TOOLS: OnceLock<TempDir> = OnceLock::new();
-    let tools = TOOLS.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        symlink(which("flock").unwrap(), dir.path().join("flock")).unwrap();
-        dir
-    });
-    let path = |shell: Shell| Shell { path: format!("{}:{}", shell.path, tools.path().display()), ..shell };
-    shells().into_iter().map(path)
-}
+use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
 
 /// A guard that hears from the test.
 struct Talk {
@@ -133,7 +118,7 @@ fn is_gone(rig: &Rig) -> bool {
 
 #[test]
 fn one_holds_the_lock_and_the_other_hears_who() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         let holder = ["run first".to_owned(), "who ann@laptop".to_owned()];
         let script = Call { run: "first", holder: &holder, again: false }.to_host(&rig.root.to_string_lossy());
@@ -150,7 +135,7 @@ fn one_holds_the_lock_and_the_other_hears_who() {
 
 #[test]
 fn a_guard_that_knows_of_nothing_goes_at_once_when_shipit_is_gone() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         let mut talk = standing(&rig, "run");
         talk.says("beat");
@@ -162,7 +147,7 @@ fn a_guard_that_knows_of_nothing_goes_at_once_when_shipit_is_gone() {
 
 #[test]
 fn what_a_step_has_changed_is_undone_when_shipit_is_gone() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let mut talk = standing(&rig, "run");
@@ -178,7 +163,7 @@ fn what_a_step_has_changed_is_undone_when_shipit_is_gone() {
 
 #[test]
 fn so_it_is_when_shipit_says_nothing_for_the_time_of_the_lease() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let talk = standing(&rig, "run");
@@ -191,7 +176,7 @@ fn so_it_is_when_shipit_says_nothing_for_the_time_of_the_lease() {
 
 #[test]
 fn what_is_settled_is_not_undone() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let mut talk = standing(&rig, "run");
@@ -205,7 +190,7 @@ fn what_is_settled_is_not_undone() {
 
 #[test]
 fn a_step_whose_guard_does_not_stand_changes_nothing() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         assert!(switch(&rig, "run").failed().contains("does not stand on this host"), "{}", shell.name);
@@ -217,7 +202,7 @@ fn a_step_whose_guard_does_not_stand_changes_nothing() {
 
 #[test]
 fn a_line_that_comes_back_finds_everything_as_it_was() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let mut first = standing(&rig, "run");
@@ -237,7 +222,7 @@ fn a_line_that_comes_back_finds_everything_as_it_was() {
 
 #[test]
 fn a_guard_that_is_killed_leaves_the_lock_and_another_takes_over() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let first = standing(&rig, "run");
@@ -257,7 +242,7 @@ fn a_guard_that_is_killed_leaves_the_lock_and_another_takes_over() {
 
 #[test]
 fn what_can_not_be_undone_is_told_to_the_next() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let mut talk = standing(&rig, "run");
@@ -273,7 +258,7 @@ fn what_can_not_be_undone_is_told_to_the_next() {
 
 #[test]
 fn a_lock_that_is_broken_has_its_guard_undo_and_go() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let mut talk = standing(&rig, "run");
@@ -291,7 +276,7 @@ fn a_lock_that_is_broken_has_its_guard_undo_and_go() {
 
 #[test]
 fn a_person_can_hold_the_lock() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         let root = rig.root.to_string_lossy();
         let holder = vec!["run mine".to_owned(), "reason racks".to_owned()];
@@ -311,7 +296,7 @@ fn ask(file: &Path) -> String {
 
 #[test]
 fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first_one_was_killed() {
-    for shell in hosts() {
+    for shell in shells() {
         let rig = Rig::new(&shell);
         let told = rig.dir.path().join("told");
         let at_balancer = |run: &str| {
@@ -341,5 +326,55 @@ fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first
         second.hears("over");
         let _third = at_balancer("third");
         eventually("the server is put back", || told().ends_with("set server app/web3 state ready\n"));
+    }
+}
+
+#[test]
+fn a_balancer_that_could_not_be_told_needs_nobody_once_the_next_guard_has_told_it() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let (told, away) = (rig.dir.path().join("told"), rig.dir.path().join("away"));
+        let ask = format!("[ ! -e '{}' ] || {{ echo refused; exit 1; }}\n{}", away.display(), ask(&told));
+        let at_balancer = || {
+            let script = call("run", false).to_balancer("/run/admin.sock", &ask);
+            let talk = Talk::start(&rig, &script.with("LEASE", "3").with("GRACE", "1"));
+            talk.hears("held");
+            talk
+        };
+        let mut talk = at_balancer();
+        let state = fs::read_dir(rig.dir.path().join(".shipit")).unwrap().next().unwrap().unwrap().path();
+        let broken = || fs::read_to_string(state.join("broken")).unwrap_or_default();
+        talk.says("arm web1.0 set server app/web1 state ready");
+        talk.hears("armed web1.0");
+        fs::write(&away, "").unwrap();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert!(broken().contains("run web1.0 could not be put back"), "{}: {}", shell.name, broken());
+        fs::remove_file(&away).unwrap();
+        let mut next = at_balancer();
+        next.says("end");
+        next.hears("ended");
+        assert_eq!(broken(), "", "{}", shell.name);
+        assert_eq!(fs::read_to_string(&told).unwrap(), "set server app/web1 state ready\n", "{}", shell.name);
+    }
+}
+
+#[test]
+fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
+        let holds = Action::Health { release: id(NEW), instances: vec![] };
+        let back = [action(OLD)];
+        let deputy = Deputy { step: 1, actions: &back, unless: Some(&holds) };
+        let mut talk = standing(&rig, "run");
+        let script = rig.site().script(rig.host(), &action(NEW)).unwrap();
+        rig.run(&rig.site().guarded(script, rig.host(), "run", Some(deputy))).ok();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert_eq!(current(&rig), NEW, "{}", shell.name);
+        let log = fs::read_to_string(rig.root.join(".shipit/guard.log")).unwrap();
+        assert!(log.ends_with("left step 001 as it is: the release is healthy\n"), "{}: {log}", shell.name);
     }
 }

@@ -49,7 +49,7 @@ pub fn shells() -> Vec<Shell> {
     there
 }
 
-/// A directory with all of busybox's tools, and curl and git.
+/// A directory with all of busybox's tools, and curl, git and flock, which Debian's busybox lacks.
 pub fn busybox_tools() -> &'static Path {
     static TOOLS: OnceLock<TempDir> = OnceLock::new();
     let tools = TOOLS.get_or_init(|| {
@@ -58,7 +58,7 @@ pub fn busybox_tools() -> &'static Path {
         for applet in String::from_utf8(list).unwrap().lines() {
             symlink(which("busybox").unwrap(), dir.path().join(applet)).unwrap();
         }
-        for tool in ["curl", "git"] {
+        for tool in ["curl", "git", "flock"] {
             let _ = symlink(which(tool).unwrap(), dir.path().join(tool));
         }
         dir

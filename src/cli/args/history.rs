@@ -59,6 +59,13 @@ pub struct Resume {
 
 /// Flags of `runs`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  shipit runs production
+  shipit runs production --json | jq -r '.[0].outcome'
+
+One that is `unfinished` is under way, as `shipit lock status` shows, or was cut off: `shipit resume`
+finishes it, `shipit rollback` undoes it.")]
 pub struct Runs {
     /// Where.
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::transport::word;
 /// How a release goes over the fleet, and over which part of it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct How {
-    /// How the release goes over the fleet [possible: rolling, hotswap] [default: the inventory's]
+    /// How the release goes over the fleet [possible: rolling, hotswap, preboot] [default: the inventory's]
     #[arg(long, value_name = "STRATEGY", env = "SHIPIT_STRATEGY", hide_env = true)]
     pub strategy: Option<StrategyName>,
     /// Only these hosts: web3, 'web*', role:app, zone=a; a comma is "or"

@@ -56,8 +56,10 @@ open_lock() {
     until take_lock; do
         now
         going || busy "$STATE/holder"
-        [ -n "$told" ] || say "waits the guard of a deploy that was cut off puts back what that left"
-        told=yes
+        if [ -z "$told" ] && leaves; then
+            say "waits the guard of a deploy that was cut off puts back what that left"
+            told=yes
+        fi
         nap 0.2
     done
     [ ! -e "$STATE/hold" ] || busy "$STATE/hold"
@@ -66,7 +68,12 @@ open_lock() {
 # going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
 going() {
     [ "$((NOW - begin))" -lt "$((PATIENCE * 100))" ] || return 1
-    [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ] || [ "$((NOW - begin))" -lt 100 ]
+    leaves || [ "$((NOW - begin))" -lt 100 ]
+}
+
+# leaves: whether the guard that stands has noticed it.
+leaves() {
+    [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ]
 }
 
 # busy FILE: tells who holds the lock.
@@ -223,7 +230,11 @@ undo() {
     done
     for one; do
         if sh "$one" >"$GUARD/said" 2>&1 9>&-; then
-            journal "undid step ${one##*/}"
+            if grep -qx left "$GUARD/said"; then
+                journal "left step ${one##*/} as it is: the release is healthy"
+            else
+                journal "undid step ${one##*/}"
+            fi
             rm -f "$one"
         else
             why=$(sed -n 's/^fail //p' "$GUARD/said" | head -n 1)
@@ -268,7 +279,12 @@ if [ -n "$ATTACH" ]; then
 else
     settle
     stand
-    [ -z "$BROKEN" ] || printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
+    if [ -n "$BROKEN" ]; then
+        printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
+    elif [ -n "$SOCKET" ]; then
+        # All servers are back. Of a host that can only be said when it is confirmed.
+        rm -f "$STATE/broken"
+    fi
 fi
 say held
 hear

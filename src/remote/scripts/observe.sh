@@ -109,6 +109,7 @@ look_at_tools() {
         command -v "$tool" >/dev/null 2>&1 && continue
         case $tool in
             awk) package=mawk ;;
+            flock) package=util-linux ;;
             sha256sum | timeout) package=coreutils ;;
             xz) package=xz-utils ;;
             *) package=$tool ;;
