@@ -126,7 +126,8 @@ impl<W: World> Hands<W> {
             Command::CloseLane { at, end } => {
                 let wave = &self.plan.waves[at.wave];
                 // Hosts that may go back with the others are guarded until the deploy is confirmed.
-                if wave.on_failure == OnFailure::Keep || end != LaneEnd::Done {
+                let told = wave.lanes[at.lane].steps.iter().any(|step| !step.undo.is_empty());
+                if told && (wave.on_failure == OnFailure::Keep || end != LaneEnd::Done) {
                     self.world.forget(&wave.lanes[at.lane].host);
                 }
             }

@@ -77,7 +77,7 @@ pub(super) fn framed(script: &Script, nonce: &Nonce, stdin: Stdin) -> String {
          shipit_say rc=$1\nshipit_say rc=$1 >&2\n\
          exit 0\n\
          }}\n",
-        script.text()
+        script.lean()
     );
     text
 }
@@ -89,10 +89,10 @@ pub fn standing(unless: Option<&Script>, scripts: &[Script]) -> String {
     // Nobody listens to progress there; and what our own commands run in is the guard's already.
     let mut text = String::from("progress() { :; }\nown_locale() { unset LC_ALL; }\n");
     if let Some(script) = unless {
-        let _ = writeln!(text, "if ( :\n{}\n) </dev/null; then exit 0; fi", script.text());
+        let _ = writeln!(text, "if ( :\n{}\n) </dev/null; then exit 0; fi", script.lean());
     }
     for script in scripts {
-        let _ = writeln!(text, "( :\n{}\n) </dev/null || exit 1", script.text());
+        let _ = writeln!(text, "( :\n{}\n) </dev/null || exit 1", script.lean());
     }
     text
 }

@@ -2,7 +2,7 @@
 # it what undoes the script before anything is changed. All of this happens in the process that acts, so there is no moment in
 # which the guard believes that nobody does.
 #
-# Data: ROOT RUN (empty: nobody guards) STEP UNDO (a script; empty: nothing to undo)
+# Data: ROOT RUN (empty: nobody guards) STEP (three digits, so that names sort) UNDO (a script; empty: nothing to undo)
 
 fence() {
     [ -n "${RUN-}" ] || return 0
@@ -10,8 +10,8 @@ fence() {
     (: >"$ROOT/.shipit/guard/busy/$$") 2>/dev/null
     guarded || guard_acts
     [ -n "${UNDO-}" ] || return 0
-    set -- "$ROOT/.shipit/guard/undo" "$(printf '%03d' "$STEP")"
-    { printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2"; } || fail "$1 can't be written" "is the disk full?"
+    set -- "$ROOT/.shipit/guard/undo"
+    { printf '%s' "$UNDO" >"$1/.$STEP" && mv -f "$1/.$STEP" "$1/$STEP"; } || fail "$1 can't be written" "is the disk full?"
 }
 
 # guarded: whether the guard of this deploy stands and does not act. A script that waits asks again and again.
@@ -28,6 +28,7 @@ guard_acts() {
 
 # settled: there is nothing to take back any more.
 settled() {
-    [ -z "${RUN-}" ] || rm -f "$ROOT/.shipit/guard/undo"/*
-    rm -f "$ROOT/.shipit/broken"
+    set -- "$ROOT/.shipit/broken"
+    [ -z "${RUN-}" ] || set -- "$@" "$ROOT/.shipit/guard/undo"/*
+    rm -f "$@"
 }

@@ -44,7 +44,7 @@ check_way() {
 
 # open_lock: the lock, or the end of this guard with the words why not.
 open_lock() {
-    (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
+    [ -d "$GUARD" ] || (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
     command -v flock >/dev/null 2>&1 || fail "flock is not installed" "install it (on Debian: apt-get install util-linux)"
     command -v timeout >/dev/null 2>&1 || fail "timeout is not installed" "install it (on Debian: apt-get install coreutils)"
     (: >>"$STATE/lock") 2>/dev/null || fail "$STATE/lock can't be written by $(id -un)" "give it to $(id -un)"
@@ -114,7 +114,7 @@ stand() {
             mv -f "$GUARD/run.new" "$GUARD/run"
     } || fail "$GUARD can't be written" "is the disk full?"
     printf '%s\n' "$RUN" >"$GUARD/last"
-    rm -f "$GUARD/leaving"
+    [ ! -e "$GUARD/leaving" ] || rm -f "$GUARD/leaving"
 }
 
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any

@@ -253,7 +253,7 @@ drain() {
     wait=2
     said=''
     while [ -n "$DRAIN" ]; do
-        LEFT=$(count_open "$DRAIN" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
+        LEFT=$(count_open "$DRAIN")
         if [ -z "$LEFT" ]; then
             clear=$((clear + 1))
             [ "$clear" -lt 2 ] || break
@@ -261,6 +261,7 @@ drain() {
             continue
         fi
         clear=0
+        LEFT=$(printf '%s\n' "$LEFT" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
         [ "$LEFT" = "$said" ] || progress "$LEFT"
         said=$LEFT
         now
