@@ -142,7 +142,7 @@ gave_up() {
 # poll: waits for $wait hundredths of a second, and longer the next time.
 poll() {
     if [ "$wait" -ge 10 ]; then nap "0.$wait"; else nap "0.0$wait"; fi
-    wait=$((wait * 3 / 2 + 1))
+    wait=$((wait * 5 / 4 + 1))
     [ "$wait" -le 20 ] || wait=20
 }
 

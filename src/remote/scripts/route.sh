@@ -75,11 +75,11 @@ read_include() {
 # time as well, so that nobody takes it for something new.
 put() {
     new=$PLACE.shipit-new
-    rm -f "$new"
+    { [ ! -e "$new" ] && [ ! -L "$new" ]; } || rm -f "$new"
     if [ "${2-}" = as-it-was ]; then
         cp -p "$1" "$new" 2>/dev/null || return 1
     else
-        cp -p "$FILE" "$new" 2>/dev/null && chmod u+w "$new" && cat "$1" >"$new" || return 1
+        cp -p "$FILE" "$new" 2>/dev/null && { [ -w "$new" ] || chmod u+w "$new"; } && cat "$1" >"$new" || return 1
     fi
     sync "$new" 2>/dev/null || :
     mv -f "$new" "$FILE" || return 1
