@@ -62,7 +62,7 @@ pub fn against_floor(contest: Contest, options: &Options) -> Result<()> {
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Release)?;
     let spec = Spec { hosts: options.hosts, balancers: options.balancers, ..Spec::default() };
-    let prepare = |name: &str| Contender::prepare(name, contest, options.boot, spec.clone());
+    let prepare = |name: &str| Contender::prepare(name, contest, options.boot, &spec);
     let fleets = [prepare("bench-floor")?, prepare("bench-shipit")?];
     let [floor, own] = &fleets;
 

@@ -48,8 +48,8 @@ pub(super) struct Contender {
 }
 
 impl Contender {
-    pub(super) fn prepare(name: &str, contest: Contest, boot: Duration, spec: Spec) -> Result<Self> {
-        Fleet::renew(Spec { name: name.to_owned(), ..spec }).map(|fleet| Self { fleet, contest, boot })
+    pub(super) fn prepare(name: &str, contest: Contest, boot: Duration, spec: &Spec) -> Result<Self> {
+        Fleet::renew(Spec { name: name.to_owned(), ..spec.clone() }).map(|fleet| Self { fleet, contest, boot })
     }
 
     /// Waits until every balancer sends requests to every host: a host that comes up during a measurement would disturb it.

@@ -37,7 +37,7 @@ pub fn peers(options: &Options) -> Result<()> {
     let shipit = Shipit::build(Profile::Release)?;
     // One fleet for shipit, because it knows releases that others have made from its own; the others share one.
     let spec = Spec { hosts: options.hosts, ..Spec::default() };
-    let prepare = |name: &str| Contender::prepare(name, Contest::Hotswap, options.boot, spec.clone());
+    let prepare = |name: &str| Contender::prepare(name, Contest::Hotswap, options.boot, &spec);
     let (theirs, own) = (prepare("bench-peers")?, prepare("bench-shipit")?);
     capistrano(&theirs, "0")?;
     theirs.await_up()?;
