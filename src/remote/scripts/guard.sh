@@ -52,7 +52,7 @@ open_lock() {
     [ -z "$ATTACH" ] || attach
     told=''
     now
-    begin=$NOW
+    begin=$NOW seen=$NOW
     until take_lock; do
         now
         going || busy "$STATE/holder"
@@ -66,7 +66,9 @@ open_lock() {
 # going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
 going() {
     [ "$((NOW - begin))" -lt "$((PATIENCE * 100))" ] || return 1
-    [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ] || [ "$((NOW - begin))" -lt 100 ]
+    # The lock is the last thing that one which goes lets go of.
+    if [ -e "$GUARD/leaving" ] || [ -e "$GUARD/acting" ]; then seen=$NOW; fi
+    [ "$((NOW - seen))" -lt 100 ]
 }
 
 # busy FILE: tells who holds the lock.
