@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -17,6 +17,8 @@ use crate::transport::{Parcel, Script};
 pub(super) struct Cargo {
     archive: Option<Archive>,
     parcels: Mutex<Parcels>,
+    /// When the first host was sent it.
+    pub(super) sent: OnceLock<String>,
 }
 
 #[derive(Debug, Default)]
@@ -28,12 +30,12 @@ struct Parcels {
 impl Cargo {
     /// The archive to send, if there is one.
     pub(super) fn of(archive: Option<Archive>) -> Self {
-        Self { archive, parcels: Mutex::default() }
+        Self { archive, ..Self::default() }
     }
 
     /// The parcel for a host that receives it by `script`.
     pub(super) async fn parcel(&self, script: Script) -> io::Result<Arc<Parcel>> {
-        let key = script.text();
+        let key = script.lean();
         let mut parcels = self.parcels.lock().await;
         if let Some(parcel) = parcels.packed.get(&key) {
             return Ok(parcel.clone());

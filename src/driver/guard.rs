@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::model::{Failure, StepResult};
 use crate::remote::{GUARD_GRACE, GUARD_LEASE, judge};
@@ -176,7 +176,7 @@ impl Keeper {
         let progress = Progress::to(move |word| drop(said.send(word.to_owned())));
         let talk = session.converse(script, input, &progress);
         tokio::pin!(talk);
-        let mut beats = interval(BEAT);
+        let mut beats = interval_at(Instant::now() + BEAT, BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = None;
         let ended = loop {

@@ -50,10 +50,13 @@ impl<T: Transport> Fleet<T> {
 
     /// `script`, which does `action`, with a record of how that ends, if there is a run to record.
     pub(super) fn recorded(&self, host: &Host, script: Script, action: &Action) -> Script {
-        match self.run_id() {
-            Some(run) => self.site().recorded(host, script, action, Stamp { run, time: &now() }),
-            None => script,
-        }
+        let Some(run) = self.run_id() else { return script };
+        let time = match action {
+            // One archive is packed for all hosts that get the same script, with the same time in it.
+            Action::Upload { .. } => self.cargo.sent.get_or_init(now).clone(),
+            _ => now(),
+        };
+        self.site().recorded(host, script, action, Stamp { run, time: &time })
     }
 }
 

@@ -146,7 +146,7 @@ impl Site<'_> {
             return script;
         }
         let unless = deputy.unless.and_then(|action| self.glance(host, action));
-        script.with("STEP", deputy.step.to_string()).with("UNDO", standing(unless.as_ref(), &actions))
+        script.with("STEP", format!("{:03}", deputy.step)).with("UNDO", standing(unless.as_ref(), &actions))
     }
 
     /// Whether `action`, a health check, holds right now.

@@ -21,7 +21,7 @@ impl Site<'_> {
         let later = self.idle(host, include_str!("scripts/retire.sh"), instances)?;
         let script = self.idle(host, include_str!("scripts/stop.sh"), instances)?;
         let after = if after.is_zero() { "0".to_owned() } else { seconds(after) };
-        Some(script.with("RETIRE", later.text()).with("AFTER", after))
+        Some(script.with("RETIRE", later.lean()).with("AFTER", after))
     }
 
     fn idle(&self, host: &Host, body: &'static str, instances: &[Instance]) -> Option<Script> {

@@ -50,6 +50,11 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Whether the script has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// The script's exit code, once it has ended.
     pub(super) fn code(&self) -> Option<i32> {
         self.code

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openssh::{Session, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
@@ -61,8 +62,8 @@ pub(super) async fn exec(
     let broken = |error: io::Error| Fault::Broken(error.to_string());
     let mut file = None;
     let mut command = session.raw_command(match input {
-        Input::Script(..) => RUN,
-        Input::Talk(..) | Input::Parcel(_) => RUN_PARCEL,
+        Input::Script(..) | Input::Talk(..) => RUN,
+        Input::Parcel(_) => RUN_PARCEL,
     });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let nonce = match input {
@@ -85,17 +86,21 @@ pub(super) async fn exec(
     let mut stdout = Answer::new(nonce, Keep::First(FIRST_OF_STDOUT), progress);
     let mut stderr = Answer::new(nonce, Keep::Last(LAST_OF_STDERR), &unheard);
     let (stdin, out, err) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
+    let begun = Notify::new();
     let talk = async {
         let send = async {
             if let (Some(mut pipe), Input::Script(text, _) | Input::Talk(text, _)) = (stdin, input) {
                 // If the other end is gone, the missing answer tells it.
                 _ = pipe.write_all(text.as_bytes()).await;
+                // A shell reads ahead, and what it has of the lines is lost to the script. A script that has begun was read to its end,
+                // and the shell reads no more.
+                begun.notified().await;
                 pass_on(lines, &mut pipe).await;
             }
             // It is the script that ends an execution; what has been sent by then is all that it wanted.
             std::future::pending::<()>().await;
         };
-        let hear = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
+        let hear = async { tokio::join!(read(out, &mut stdout, &begun), read(err, &mut stderr, &begun)) };
         tokio::select! {
             _ = hear => {}
             () = send => {}
@@ -133,13 +138,17 @@ async fn pass_on(lines: Option<UnboundedReceiver<String>>, pipe: &mut (impl Asyn
     }
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, answer: &mut Answer<'_>) {
+/// Reads the answer, and tells once it begins.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, answer: &mut Answer<'_>, begun: &Notify) {
     let Some(mut pipe) = pipe else { return };
     let mut piece = vec![0; PIECE];
     while answer.code().is_none() {
         match pipe.read(&mut piece).await {
             Ok(0) | Err(_) => return,
             Ok(length) => answer.feed(&piece[..length]),
+        }
+        if answer.has_begun() {
+            begun.notify_one();
         }
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn framed(script: &Script, nonce: &Nonce, stdin: Stdin) -> String {
          shipit_say rc=$1\nshipit_say rc=$1 >&2\n\
          exit 0\n\
          }}\n",
-        script.text()
+        script.lean()
     );
     text
 }
@@ -89,10 +89,10 @@ pub fn standing(unless: Option<&Script>, scripts: &[Script]) -> String {
     // Nobody listens to progress there; and what our own commands run in is the guard's already.
     let mut text = String::from("progress() { :; }\nown_locale() { unset LC_ALL; }\n");
     if let Some(script) = unless {
-        let _ = writeln!(text, "if ( :\n{}\n) </dev/null >/dev/null 2>&1; then echo left; exit 0; fi", script.text());
+        let _ = writeln!(text, "if ( :\n{}\n) </dev/null >/dev/null 2>&1; then echo left; exit 0; fi", script.lean());
     }
     for script in scripts {
-        let _ = writeln!(text, "( :\n{}\n) </dev/null || exit 1", script.text());
+        let _ = writeln!(text, "( :\n{}\n) </dev/null || exit 1", script.lean());
     }
     text
 }
@@ -105,7 +105,7 @@ pub(super) fn framed_before_data(script: &Script, nonce: &Nonce) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::{Command, Stdio};
     use std::sync::{Arc, Mutex};
 
@@ -255,6 +255,25 @@ mod tests {
                 let got = answer_of(command, &text.as_bytes()[..length], &nonce, &Progress::unheard());
                 assert!(got.is_none() && !file.exists(), "{shell:?}: {}", &text[..length]);
             }
+        }
+    }
+
+    #[test]
+    fn a_script_that_has_begun_hears_all_that_follows() {
+        for shell in shells() {
+            let nonce = Nonce::new();
+            // More than any shell reads at once.
+            let script = Script::new("IFS= read -r line\necho \"heard $line\"\n").with("LONG", "x".repeat(20_001));
+            let mut command = Command::new(shell[0]);
+            let pipes = command.args(&shell[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = pipes.spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+            input.write_all(framed(&script, &nonce, Stdin::Data).as_bytes()).unwrap();
+            assert!(lines.any(|line| line == format!("{}begin", nonce.marker())), "{shell:?}");
+            input.write_all(b"a word\n").unwrap();
+            assert!(lines.any(|line| line == "heard a word"), "{shell:?}");
+            child.wait().unwrap();
         }
     }
 

@@ -9,6 +9,7 @@ mod connect_error;
 mod control_dir;
 mod exec;
 mod frame;
+mod lean;
 mod leash;
 mod limits;
 mod master;

@@ -6,11 +6,14 @@
 
 use std::fmt::Write as _;
 
+use super::lean::lean;
+
 /// A script and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     variables: Vec<Variable>,
-    body: String,
+    /// Our own text, in order.
+    parts: Vec<&'static str>,
 }
 
 /// A shell variable.
@@ -25,21 +28,21 @@ impl Script {
     /// A script of our own text.
     #[must_use]
     pub fn new(body: &'static str) -> Self {
-        Self { variables: Vec::new(), body: body.to_owned() }
+        Self { variables: Vec::new(), parts: vec![body] }
     }
 
     /// Puts `part`, functions that the script uses, in front of it.
     #[must_use]
     pub fn using(mut self, part: &'static str) -> Self {
-        self.body.insert_str(0, part);
+        self.parts.insert(0, part);
         self
     }
 
     /// Puts `before` and `after`, which are shell, around all that the script does.
     #[must_use]
     pub fn between(mut self, before: &'static str, after: &'static str) -> Self {
-        self.body.insert_str(0, before);
-        self.body.push_str(after);
+        self.parts.insert(0, before);
+        self.parts.push(after);
         self
     }
 
@@ -69,15 +72,26 @@ impl Script {
         self.with(name, lines.join("\n"))
     }
 
-    /// The script as the host's shell gets it, without the frame of the transport; this is what `plan --commands` shows.
+    /// The script for people, with all that its files say; this is what `plan --commands` shows.
     #[must_use]
     pub fn text(&self) -> String {
+        self.assigned() + &self.parts.concat()
+    }
+
+    /// The same as the host's shell gets it, without the frame of the transport: without comments, and without functions that
+    /// nothing calls. Where a shell has to read byte by byte, each kilobyte costs it half a millisecond.
+    #[must_use]
+    pub fn lean(&self) -> String {
+        self.assigned() + &lean(&self.parts.concat())
+    }
+
+    /// The data, as assignments.
+    fn assigned(&self) -> String {
         let mut text = String::new();
         for Variable { name, value, exported } in &self.variables {
             let export = if *exported { "export " } else { "" };
             let _ = writeln!(text, "{export}{name}={}", quote(value));
         }
-        text.push_str(&self.body);
         text
     }
 }

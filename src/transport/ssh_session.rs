@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connect_error::last_words;
 use super::exec::{Fault, Input, chain, exec};
-use super::frame::{Nonce, Stdin, framed, framed_before_data};
+use super::frame::{Nonce, Stdin, framed};
 use super::site::{Link, Site};
 use super::{ConnectError, ExecError, Output, Parcel, Progress, Script, Session};
 use crate::model::Host;
@@ -159,7 +159,7 @@ impl Session for SshSession {
         heard: &Progress,
     ) -> Result<Output, ExecError> {
         let nonce = Nonce::new();
-        let text = framed_before_data(script, &nonce);
+        let text = framed(script, &nonce, Stdin::Data);
         let link = self.link().await?;
         match exec(&link.session, Input::Talk(&text, &nonce), Some(lines), heard).await {
             Ok(output) => Ok(output),

@@ -312,7 +312,7 @@ pub enum Forwarding {
 
 impl Session for Local {
     async fn run(&self, script: &Script, deadline: Duration, _: &Progress) -> Result<Output, ExecError> {
-        self.scripts.lock().unwrap().push(script.text());
+        self.scripts.lock().unwrap().push(script.lean());
         let mut command = tokio::process::Command::new("/bin/sh");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         if let Some(path) = &self.path {
@@ -320,7 +320,7 @@ impl Session for Local {
         }
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        input.write_all(script.text().as_bytes()).await.unwrap();
+        input.write_all(script.lean().as_bytes()).await.unwrap();
         drop(input);
         let out =
             timeout(deadline, child.wait_with_output()).await.map_err(|_| ExecError::TimedOut(deadline))?.unwrap();

@@ -24,7 +24,7 @@ struct Talk {
 impl Talk {
     fn start(rig: &Rig, script: &Script) -> Self {
         let file = tempfile::NamedTempFile::new_in(rig.dir.path()).unwrap().into_temp_path().keep().unwrap();
-        let text = format!("progress() {{ printf '%s\\n' \"$*\"; }}\n( :\n{}\n)\nprogress over\n", script.text());
+        let text = format!("progress() {{ printf '%s\\n' \"$*\"; }}\n( :\n{}\n)\nprogress over\n", script.lean());
         fs::write(&file, text).unwrap();
         let command = rig.shell.command;
         let mut child = Command::new(which(command[0]).unwrap())

@@ -219,7 +219,7 @@ impl Rig {
              own_locale() {{ if [ -n \"$shipit_locale\" ]; then LC_ALL=$shipit_locale; else unset LC_ALL; fi; }}\n\
              shipit_locale=${{LC_ALL-}}\nLC_ALL=C\nexport LC_ALL\n\
              ( shipit_script ) </dev/null\n",
-            script.text()
+            script.lean()
         );
         let command = &self.shell.command;
         let mut command = {

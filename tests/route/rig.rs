@@ -232,7 +232,7 @@ impl Drop for Rig {
 impl Run {
     fn begin(shell: &[&str], script: &Script) -> Self {
         let text =
-            format!("progress() {{ printf 'progress %s\\n' \"$*\"; }}\nLC_ALL=C; export LC_ALL\n{}", script.text());
+            format!("progress() {{ printf 'progress %s\\n' \"$*\"; }}\nLC_ALL=C; export LC_ALL\n{}", script.lean());
         let mut command = Command::new(shell[0]);
         command
             .args(&shell[1..])

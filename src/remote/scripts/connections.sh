@@ -18,7 +18,9 @@ count_open() {
         esac
     done
     [ -n "$watched" ] || return 0
-    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | SHIPIT_WATCH=$watched awk '
+    set -- /proc/net/tcp
+    [ ! -r /proc/net/tcp6 ] || set -- "$@" /proc/net/tcp6
+    SHIPIT_WATCH=$watched awk '
         BEGIN {
             lines = split(ENVIRON["SHIPIT_WATCH"], line, "\n")
             for (i = 1; i <= lines; i++) {
@@ -46,7 +48,7 @@ count_open() {
         }
         END {
             for (port in open) print port, open[port]
-        }'
+        }' "$@"
 }
 
 # count_unix PORT PATH: the same for a socket with that path, by /proc/net/unix: state 03 is connected.

@@ -2,7 +2,8 @@
 # it what undoes the script before anything is changed. All of this happens in the process that acts, so there is no moment in
 # which the guard believes that nobody does.
 #
-# Data: ROOT RUN (empty: nobody guards) STEP UNDO (a script; empty: nothing to undo) BACK (the step that is taken back, on the way back)
+# Data: ROOT RUN (empty: nobody guards) STEP (three digits, so that names sort) UNDO (a script; empty: nothing to undo) BACK (the step
+# that is taken back, on the way back)
 
 fence() {
     [ -n "${RUN-}" ] || return 0
@@ -14,8 +15,8 @@ fence() {
         [ -z "${BACK-}" ] || [ ! -f "$one" ] || [ "${one##*/}" -le "$BACK" ] || rm -f "$one"
     done
     [ -n "${UNDO-}" ] || return 0
-    set -- "$ROOT/.shipit/guard/undo" "$(printf '%03d' "$STEP")"
-    { printf '%s' "$UNDO" >"$1/.$2" && mv -f "$1/.$2" "$1/$2"; } || fail "$1 can't be written" "is the disk full?"
+    set -- "$ROOT/.shipit/guard/undo"
+    { printf '%s' "$UNDO" >"$1/.$STEP" && mv -f "$1/.$STEP" "$1/$STEP"; } || fail "$1 can't be written" "is the disk full?"
 }
 
 # guarded: whether the guard of this deploy stands and does not act. A script that waits asks again and again.
@@ -32,6 +33,7 @@ guard_acts() {
 
 # settled: there is nothing to take back any more.
 settled() {
-    [ -z "${RUN-}" ] || rm -f "$ROOT/.shipit/guard/undo"/*
-    rm -f "$ROOT/.shipit/broken"
+    set -- "$ROOT/.shipit/broken"
+    [ -z "${RUN-}" ] || set -- "$@" "$ROOT/.shipit/guard/undo"/*
+    rm -f "$@"
 }

@@ -44,7 +44,7 @@ check_way() {
 
 # open_lock: the lock, or the end of this guard with the words why not.
 open_lock() {
-    (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
+    [ -d "$GUARD" ] || (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
     command -v flock >/dev/null 2>&1 || fail "flock is not installed" "install it (on Debian: apt-get install util-linux)"
     command -v timeout >/dev/null 2>&1 || fail "timeout is not installed" "install it (on Debian: apt-get install coreutils)"
     (: >>"$STATE/lock") 2>/dev/null || fail "$STATE/lock can't be written by $(id -un)" "give it to $(id -un)"
@@ -52,7 +52,7 @@ open_lock() {
     [ -z "$ATTACH" ] || attach
     told=''
     now
-    begin=$NOW
+    begin=$NOW seen=$NOW
     until take_lock; do
         now
         going || busy "$STATE/holder"
@@ -68,7 +68,9 @@ open_lock() {
 # going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
 going() {
     [ "$((NOW - begin))" -lt "$((PATIENCE * 100))" ] || return 1
-    leaves || [ "$((NOW - begin))" -lt 100 ]
+    # The lock is the last thing that one which goes lets go of.
+    ! leaves || seen=$NOW
+    [ "$((NOW - seen))" -lt 100 ]
 }
 
 # leaves: whether the guard that stands has noticed it.
@@ -121,7 +123,7 @@ stand() {
             mv -f "$GUARD/run.new" "$GUARD/run"
     } || fail "$GUARD can't be written" "is the disk full?"
     printf '%s\n' "$RUN" >"$GUARD/last"
-    rm -f "$GUARD/leaving"
+    [ ! -e "$GUARD/leaving" ] || rm -f "$GUARD/leaving"
 }
 
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any

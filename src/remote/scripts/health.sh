@@ -6,6 +6,9 @@
 # The first waits are short, because most of a fast app's boot would be waiting; they grow to the recipe's interval.
 FIRST_WAIT=5
 
+# While nothing listens the waits grow no longer than this, whatever the recipe says: the app does not notice a look.
+LOOK=20
+
 # Seconds beyond the deadline, besides the time-out of one answer, that an instance which passes gets for the rest of its
 # passes. The step's own limit is above that.
 GRACE=10
@@ -38,11 +41,14 @@ wait_for_health() {
 
 # One request. It counts if it is a pass from the process that gave the passes before, or from one of the release.
 check() {
-    if [ "$PROOF" = process ] && [ "$passes" = 0 ]; then
+    most=$((INTERVAL / 10))
+    if [ "$PROOF" = process ] && { [ "$passes" = 0 ] || ! alive "$holders"; }; then
         find_sockets
         # While nothing listens there is nobody to ask, and that is most of a slow app's boot.
         if [ -z "$SOCKETS" ]; then
+            passes=0
             WHY="nothing listens on port $PORT"
+            [ "$most" -le "$LOOK" ] || most=$LOOK
             return
         fi
     fi
@@ -57,7 +63,7 @@ check() {
             WHY="passes $passes of $PASSES times"
             return
         fi
-        survey
+        explain_sockets
         identify
         # Where processes are hidden, that they are the same ones can only be seen like this.
         [ "$HOLDERS" = "$holders" ] || passes=0
@@ -66,7 +72,7 @@ check() {
     if [ "$RUNNING" = "$RELEASE" ]; then
         passes=$((passes + 1))
         WHY="passes $passes of $PASSES times"
-        wait=$((INTERVAL / 10))
+        wait=$most
     else
         passes=0
         WHY="healthy, but runs ${RUNNING:-no release that can be told}${SEEN:+ ($SEEN)}"
@@ -78,7 +84,7 @@ pause() {
     [ "$fraction" -ge 10 ] || fraction=0$fraction
     nap "$((wait / 100)).$fraction"
     [ "$passes" -gt 0 ] || wait=$((wait * 3 / 2))
-    [ "$wait" -le "$((INTERVAL / 10))" ] || wait=$((INTERVAL / 10))
+    [ "$wait" -le "$most" ] || wait=$most
 }
 
 gave_up() {

@@ -62,8 +62,22 @@ workers() {
     done
 }
 
+# is_worker PID.START: whether this process still takes connections.
+is_worker() {
+    started "${1%.*}" && [ "$STARTED" = "${1#*.}" ] || return 1
+    title "${1%.*}"
+    case $TITLE in
+        *': worker process') return 0 ;;
+    esac
+    return 1
+}
+
 # applied OLD: whether there are workers, and none of the OLD ones is among them.
 applied() {
+    # The old ones first, one by one: that takes no walk through all processes.
+    for worker in $1; do
+        ! is_worker "$worker" || return 1
+    done
     workers
     [ -n "$WORKERS" ] || return 1
     for worker in $WORKERS; do
@@ -105,7 +119,8 @@ reload_and_wait() {
     wait=2
     while ! applied "$old"; do
         now
-        if gave_up || [ "$((NOW - began))" -ge "$((APPLY_TIMEOUT * 100))" ]; then
+        # It takes nginx some seconds to give up.
+        if { [ "$((NOW - began))" -ge 50 ] && gave_up; } || [ "$((NOW - began))" -ge "$((APPLY_TIMEOUT * 100))" ]; then
             log_says
             WHY="nginx did not apply its configuration${EMERG:+: $EMERG}"
             [ -r "$ROUTE_LOG" ] || WHY="$WHY, and $ROUTE_LOG, which would say why, can't be read"
@@ -126,8 +141,8 @@ gave_up() {
 
 # poll: waits for $wait hundredths of a second, and longer the next time.
 poll() {
-    nap "0.$(printf %02d "$wait")"
-    wait=$((wait * 3 / 2 + 1))
+    if [ "$wait" -ge 10 ]; then nap "0.$wait"; else nap "0.0$wait"; fi
+    wait=$((wait * 5 / 4 + 1))
     [ "$wait" -le 20 ] || wait=20
 }
 

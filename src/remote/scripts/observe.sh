@@ -63,7 +63,8 @@ END
 # How much longer the old release is kept warm. That a process of the host sees to it is only true for this boot.
 look_at_warm() {
     read -r token until _ 2>/dev/null <"$ROOT/.shipit/retire" || return 0
-    [ "${token%%.*}" = "$(this_boot)" ] || return 0
+    this_boot
+    [ "${token%%.*}" = "$BOOT" ] || return 0
     now
     left=$((until - NOW / 100))
     [ "$left" -le 0 ] || printf 'warm %s\n' "$left"

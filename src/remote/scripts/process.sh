@@ -7,8 +7,13 @@ TAB='	'
 # survey: sets LISTENERS to the processes of releases that listen on the ports of INSTANCES, as lines of
 # `PORT PID.START RELEASE`. One survey serves all instances: a walk through /proc costs the same for all ports as for one.
 survey() {
-    LISTENERS='' PROCESSES=''
     find_sockets
+    explain_sockets
+}
+
+# explain_sockets: the rest of a survey, of SOCKETS as they were found a moment ago: what is not there any more explains none.
+explain_sockets() {
+    LISTENERS='' PROCESSES=''
     [ -n "$SOCKETS" ] || return 0
     find_listeners
     # Processes of other users are hidden from us, but perhaps not from sudo. Root sees all.
@@ -31,8 +36,11 @@ END
     tables=/proc/net/tcp
     [ ! -r /proc/net/tcp6 ] || tables="$tables /proc/net/tcp6"
     # shellcheck disable=SC2086 # one or two words
-    found=$(awk -v wanted="$wanted" -v me="$(id -u)" '
+    found=$(awk -v wanted="$wanted" '
         BEGIN {
+            # Ours, as the user who looks.
+            while ((getline line <"/proc/self/status") > 0)
+                if (split(line, field) > 2 && field[1] == "Uid:") me = field[3]
             zero = "00000000"
             any6 = zero zero zero zero
             count = split(wanted, pair, " ")
@@ -69,16 +77,17 @@ own_sockets() {
     done
 }
 
-# The kernel's name for this boot of the host.
+# this_boot: sets BOOT to the kernel's name for this boot of the host.
 this_boot() {
-    cat /proc/sys/kernel/random/boot_id
+    read -r BOOT </proc/sys/kernel/random/boot_id
 }
 
 # note_sockets: notes, before the instance PORT is restarted on RELEASE, which sockets are not the new process's.
 note_sockets() {
     own_sockets
-    mkdir -p "$ROOT/.shipit/sockets"
-    printf '%s %s%s\n' "$(this_boot)" "$RELEASE" "$OWN" >"$ROOT/.shipit/sockets/$PORT" || fail "$ROOT/.shipit/sockets/$PORT can't be written"
+    this_boot
+    [ -d "$ROOT/.shipit/sockets" ] || mkdir -p "$ROOT/.shipit/sockets"
+    printf '%s %s%s\n' "$BOOT" "$RELEASE" "$OWN" >"$ROOT/.shipit/sockets/$PORT" || fail "$ROOT/.shipit/sockets/$PORT can't be written"
 }
 
 # by_socket: where the process is another user's, its socket tells. One that was not there before the restart was opened by
@@ -90,7 +99,8 @@ by_socket() {
     esac
     boot='' release='' others=''
     read -r boot release others 2>/dev/null <"$ROOT/.shipit/sockets/$PORT" || return 1
-    if [ "$boot" != "$(this_boot)" ]; then
+    this_boot
+    if [ "$boot" != "$BOOT" ]; then
         [ "$(readlink "$ROOT/current")" = "releases/$release" ] || return 1
         others=''
     fi

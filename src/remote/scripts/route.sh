@@ -75,11 +75,11 @@ read_include() {
 # time as well, so that nobody takes it for something new.
 put() {
     new=$PLACE.shipit-new
-    rm -f "$new"
+    { [ ! -e "$new" ] && [ ! -L "$new" ]; } || rm -f "$new"
     if [ "${2-}" = as-it-was ]; then
         cp -p "$1" "$new" 2>/dev/null || return 1
     else
-        cp -p "$FILE" "$new" 2>/dev/null && chmod u+w "$new" && cat "$1" >"$new" || return 1
+        cp -p "$FILE" "$new" 2>/dev/null && { [ -w "$new" ] || chmod u+w "$new"; } && cat "$1" >"$new" || return 1
     fi
     sync "$new" 2>/dev/null || :
     mv -f "$new" "$FILE" || return 1
@@ -253,7 +253,7 @@ drain() {
     wait=2
     said=''
     while [ -n "$DRAIN" ]; do
-        LEFT=$(count_open "$DRAIN" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
+        LEFT=$(count_open "$DRAIN")
         if [ -z "$LEFT" ]; then
             clear=$((clear + 1))
             [ "$clear" -lt 2 ] || break
@@ -261,6 +261,7 @@ drain() {
             continue
         fi
         clear=0
+        LEFT=$(printf '%s\n' "$LEFT" | sort -n | awk '{ printf "%s%d connection%s left on %s", sep, $2, ($2 == 1 ? "" : "s"), $1; sep = ", " }')
         [ "$LEFT" = "$said" ] || progress "$LEFT"
         said=$LEFT
         now

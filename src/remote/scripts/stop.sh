@@ -4,7 +4,8 @@
 
 # later: leaves the rest to a process that outlives this session. What it does can be read in a file, and so can what came of it.
 later() {
-    token=$(this_boot).$$.$NOW
+    this_boot
+    token=$BOOT.$$.$NOW
     # What is in it may be for no other user to read.
     (
         umask 077

@@ -4,22 +4,28 @@
 //! has made. They take turns, so that a machine that gets slower gets slower for both. There is a light load: without any
 //! request a drain has nothing to wait for, and the usual load would measure the load client.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::contest::{Contender, Contest};
 use super::{FEWEST_RUNS, least, median, print_json};
 use crate::error::Result;
+use crate::fleet::Spec;
 use crate::load::{Load, Mix};
 use crate::shipit::Shipit;
 use crate::workspace::Profile;
-use crate::{interrupt, packages};
+use crate::{interrupt, packages, span};
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How many hosts.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 8)]
     pub hosts: u8,
+    /// How long the app boots.
+    #[arg(long, default_value = "3s", value_parser = span::parse)]
+    pub boot: Duration,
     /// How many balancers.
     #[arg(long, default_value_t = 1)]
     pub balancers: u8,
@@ -37,6 +43,7 @@ pub struct Options {
 struct Measurement {
     strategy: &'static str,
     hosts: u8,
+    boot: f64,
     balancers: u8,
     /// Seconds of each run of the shell script.
     floor: Vec<f64>,
@@ -54,7 +61,8 @@ pub fn against_floor(contest: Contest, options: &Options) -> Result<()> {
     packages::install(packages::FLEETS)?;
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Release)?;
-    let prepare = |name: &str| Contender::prepare(name, contest, options.hosts, options.balancers);
+    let spec = Spec { hosts: options.hosts, balancers: options.balancers, ..Spec::default() };
+    let prepare = |name: &str| Contender::prepare(name, contest, options.boot, &spec);
     let fleets = [prepare("bench-floor")?, prepare("bench-shipit")?];
     let [floor, own] = &fleets;
 
@@ -78,6 +86,7 @@ pub fn against_floor(contest: Contest, options: &Options) -> Result<()> {
     let measurement = Measurement {
         strategy: contest.name(),
         hosts: options.hosts,
+        boot: options.boot.as_secs_f64(),
         balancers: options.balancers,
         ratio: median(&seconds.1) / median(&seconds.0),
         floor: seconds.0,
@@ -94,11 +103,18 @@ pub fn against_floor(contest: Contest, options: &Options) -> Result<()> {
 
 impl Measurement {
     fn print(&self, contest: Contest) {
-        let (hosts, balancers) = (self.hosts, self.balancers);
-        println!("{} deploy of {hosts} hosts behind {balancers} haproxy, {}", self.strategy, contest.words());
+        let (hosts, balancers, boot) = (self.hosts, self.balancers, self.boot);
+        let words = contest.words();
+        println!(
+            "{} deploy of {hosts} hosts behind {balancers} haproxy, {words}; the app boots for {boot} s",
+            self.strategy
+        );
         for (name, seconds) in [("floor", &self.floor), ("shipit", &self.shipit)] {
             println!("  {name:<8} median {:>6.2} s   min {:>6.2} s", median(seconds), least(seconds));
         }
-        println!("  ratio of the medians {:.3}; {} requests, {} failed", self.ratio, self.requests, self.failed);
+        println!(
+            "  shipit ÷ floor, of the medians: {:.3}; {} requests, {} failed",
+            self.ratio, self.requests, self.failed
+        );
     }
 }

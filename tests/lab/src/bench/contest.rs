@@ -43,12 +43,13 @@ impl Contest {
 pub(super) struct Contender {
     pub(super) fleet: Fleet,
     contest: Contest,
+    /// How long its app boots.
+    boot: Duration,
 }
 
 impl Contender {
-    pub(super) fn prepare(name: &str, contest: Contest, hosts: u8, balancers: u8) -> Result<Self> {
-        let spec = Spec { hosts, balancers, ..Spec::named(name) };
-        Fleet::renew(spec).map(|fleet| Self { fleet, contest })
+    pub(super) fn prepare(name: &str, contest: Contest, boot: Duration, spec: &Spec) -> Result<Self> {
+        Fleet::renew(Spec { name: name.to_owned(), ..spec.clone() }).map(|fleet| Self { fleet, contest, boot })
     }
 
     /// Waits until every balancer sends requests to every host: a host that comes up during a measurement would disturb it.
@@ -56,14 +57,19 @@ impl Contender {
         self.fleet.await_servers_up(Duration::from_secs(20))
     }
 
+    /// Has `version` be what is shipped next.
+    pub(super) fn write_app(&self, version: &str) -> Result<()> {
+        self.fleet.write_app(&Behaviour { boot: self.boot, ..Behaviour::default() }, version).map(drop)
+    }
+
     pub(super) fn run_shipit(&self, shipit: &Shipit, version: &str) -> Result<Duration> {
-        self.fleet.write_app(&Behaviour::default(), version)?;
+        self.write_app(version)?;
         let arguments = ["deploy", "lab", "--strategy", self.contest.name(), "--yes"];
         shipit.run(&self.fleet, &arguments, Output::Kept)?.success().map(|outcome| outcome.lasted)
     }
 
     pub(super) fn run_script(&self, version: &str) -> Result<Duration> {
-        self.fleet.write_app(&Behaviour::default(), version)?;
+        self.write_app(version)?;
         let layout = &self.fleet.layout;
         let control = layout.sockets.join("control");
         fs::create_dir_all(&control).map_err(Error::file("create", &control))?;

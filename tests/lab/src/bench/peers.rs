@@ -8,19 +8,22 @@ use std::time::Duration;
 
 use super::contest::{Contender, Contest, run};
 use super::{FEWEST_RUNS, median};
-use crate::app::Behaviour;
 use crate::error::{Error, Result};
+use crate::fleet::Spec;
 use crate::load::{Load, Mix};
 use crate::shipit::Shipit;
 use crate::workspace::{self, Profile};
-use crate::{command, interrupt, packages};
+use crate::{command, interrupt, packages, span};
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How many hosts.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 8)]
     pub hosts: u8,
+    /// How long the app boots.
+    #[arg(long, default_value = "3s", value_parser = span::parse)]
+    pub boot: Duration,
     /// How many runs of each.
     #[arg(long, default_value_t = FEWEST_RUNS, value_parser = clap::value_parser!(u8).range(1..))]
     pub runs: u8,
@@ -33,7 +36,8 @@ pub fn peers(options: &Options) -> Result<()> {
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Release)?;
     // One fleet for shipit, because it knows releases that others have made from its own; the others share one.
-    let prepare = |name: &str| Contender::prepare(name, Contest::Hotswap, options.hosts, 1);
+    let spec = Spec { hosts: options.hosts, ..Spec::default() };
+    let prepare = |name: &str| Contender::prepare(name, Contest::Hotswap, options.boot, &spec);
     let (theirs, own) = (prepare("bench-peers")?, prepare("bench-shipit")?);
     capistrano(&theirs, "0")?;
     theirs.await_up()?;
@@ -84,7 +88,7 @@ fn ansible(contender: &Contender, version: &str) -> Result<Duration> {
 
 /// Has one of them ship the release called `release`.
 fn play(contender: &Contender, mut command: Command, release: &str) -> Result<Duration> {
-    contender.fleet.write_app(&Behaviour::default(), release)?;
+    contender.write_app(release)?;
     contender.describe(&mut command).env("RELEASE", release);
     run(&mut command)
 }

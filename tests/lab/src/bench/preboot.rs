@@ -24,7 +24,7 @@ const SERVING_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How many hosts.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 8)]
     pub hosts: u8,
     /// How long the app boots.
     #[arg(long, default_value = "3s", value_parser = span::parse)]
@@ -117,6 +117,9 @@ impl Measurement {
         for (name, seconds) in [("hotswap", &self.hotswap), ("preboot", &self.preboot)] {
             println!("  {name:<8} median {:>6.2} s   min {:>6.2} s", median(seconds), least(seconds));
         }
-        println!("  ratio of the medians {:.3}; {} requests, {} failed", self.ratio, self.requests, self.failed);
+        println!(
+            "  preboot ÷ hotswap, of the medians: {:.3}; {} requests, {} failed",
+            self.ratio, self.requests, self.failed
+        );
     }
 }
