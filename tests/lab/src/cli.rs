@@ -41,8 +41,8 @@ enum Command {
     Crash(crash::Options),
     /// Deploy to thousands of fleets that are not there, with everything that can go wrong.
     Simulate(simulate::Options),
-    /// Run everything that CI runs.
-    Test,
+    /// Run all tests; with --all everything that CI runs.
+    Test(suite::Options),
     /// Send requests without pause, and count what is lost.
     Load(LoadArguments),
     /// Have a balancer's haproxy read its configuration anew.
@@ -112,7 +112,7 @@ pub fn run() -> Result<()> {
         Command::Scenarios(options) => scenario::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Simulate(options) => simulate::run(&options),
-        Command::Test => suite::run(),
+        Command::Test(options) => suite::run(options),
         Command::Load(arguments) => load(arguments),
         Command::Reload { balancer, name } => {
             let fleet = standing(&name)?;

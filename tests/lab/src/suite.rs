@@ -1,4 +1,4 @@
-//! `cargo lab test`: everything that CI runs, in CI's order, ending at the first part that fails.
+//! `cargo lab test`: all tests, ending at the first part that fails; with `--all` the campaigns too, as in CI.
 
 use std::env;
 use std::fs;
@@ -8,21 +8,38 @@ use std::process::Command;
 use crate::error::{Error, Result};
 use crate::{crash, demo, packages, scenario, workspace};
 
+/// What to run.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Options {
+    /// The long scenarios and the campaigns, too: simulated fleets, sabotage, deploys that are cut off, and the whole demo.
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// Runs all parts.
-pub fn run() -> Result<()> {
+pub fn run(options: Options) -> Result<()> {
     packages::install(&[packages::FLEETS, packages::TESTS].concat())?;
     part("format", || cargo(&["fmt", "--all", "--check"]))?;
     part("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     part("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     part("shell scripts", shellcheck)?;
-    // Optimised, as ten thousand deploys take ten times as long otherwise.
-    part("simulated fleets", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate"]))?;
-    part("sabotage", || cargo(&["run", "--release", "--quiet", "--package", "lab", "--", "simulate", "--sabotage"]))?;
-    part("scenarios on real servers", || scenario::run(&scenario::Options::default()))?;
-    part("deploys that are cut off", || crash::run(&crash::Options::default()))?;
-    part("demo", || demo::run(&demo::Options { verbose: false, release: false }))?;
+    part("scenarios on real servers", || {
+        scenario::run(&scenario::Options { quick: !options.all, ..scenario::Options::default() })
+    })?;
+    part("demo", || demo::run(&demo::Options { quick: !options.all, ..demo::Options::default() }))?;
+    if options.all {
+        campaigns()?;
+    }
     println!("\nall parts passed");
     Ok(())
+}
+
+fn campaigns() -> Result<()> {
+    // Optimised, as ten thousand deploys take ten times as long otherwise.
+    let simulate = ["run", "--release", "--quiet", "--package", "lab", "--", "simulate"];
+    part("simulated fleets", || cargo(&simulate))?;
+    part("sabotage", || cargo(&[&simulate[..], &["--sabotage"]].concat()))?;
+    part("deploys that are cut off", || crash::run(&crash::Options::default()))
 }
 
 fn part(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

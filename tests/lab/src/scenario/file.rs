@@ -22,6 +22,9 @@ use crate::span;
 pub struct Scenario {
     /// One sentence: what is shown here.
     pub about: String,
+    /// Whether it takes so long that it is left to CI.
+    #[serde(default)]
+    pub long: bool,
     /// The fleet.
     #[serde(default)]
     pub fleet: Size,

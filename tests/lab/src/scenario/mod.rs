@@ -27,6 +27,9 @@ pub struct Options {
     /// Leave the fleet of a failed scenario standing, and stop there.
     #[arg(long)]
     pub keep: bool,
+    /// Leave out those that take long.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// How a scenario went.
@@ -44,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     let scenarios = chosen(&options.names)?;
     let shipit = Shipit::build(Profile::Debug)?;
     let (mut passed, mut failed) = (0, 0);
-    for (name, scenario) in &scenarios {
+    for (name, scenario) in scenarios.iter().filter(|(_, scenario)| !(options.quick && scenario.long)) {
         print!("{name:<44}");
         let _ = io::stdout().flush();
         let began = Instant::now();
