@@ -8,7 +8,7 @@
 fence() {
     [ -n "${RUN-}" ] || return 0
     # First this, then the look: the guard first says that it acts, and then looks who is busy.
-    (: >"$ROOT/.shipit/guard/busy/$$") 2>/dev/null
+    in_room "$ROOT/.shipit/guard/busy/$$" x
     guarded || guard_acts
     # On the way back: what came after the step that is taken back now has been undone, and is not to be undone again.
     for one in "$ROOT/.shipit/guard/undo"/*; do
@@ -16,7 +16,17 @@ fence() {
     done
     [ -n "${UNDO-}" ] || return 0
     set -- "$ROOT/.shipit/guard/undo"
-    { printf '%s' "$UNDO" >"$1/.$STEP" && mv -f "$1/.$STEP" "$1/$STEP"; } || fail "$1 can't be written" "is the disk full?"
+    { in_room "$1/.$STEP" "$UNDO" && mv -f "$1/.$STEP" "$1/$STEP"; } || fail "$1 can't be written" "is the disk full?"
+}
+
+# in_room FILE TEXT: writes it, on a full disk into the room that was set aside for that.
+in_room() {
+    printf '%s' "$2" 2>/dev/null >"$1" || { give_room "$ROOT/.shipit" && printf '%s' "$2" 2>/dev/null >"$1"; }
+}
+
+# give_room STATE: gives back the room that the guard has set aside there. Fails if there is none.
+give_room() {
+    [ -d "$1/reserve" ] && rm -rf "$1/reserve"
 }
 
 # guarded: whether the guard of this deploy stands and does not act. A script that waits asks again and again.

@@ -17,6 +17,7 @@
 #   holder        who holds it, for people
 #   hold          a lock that a person took (`shipit lock take`)
 #   broken        what could not be undone and waits for a person
+#   reserve       room that is given back when the disk is full
 #   guard/last    RUN of the guard that stood here last, unless it acted
 #   guard/run     RUN, PID and start of the guard that stands. Its name changes to guard/acting before anything is undone: from
 #                 then on every step of that run refuses to begin (fence.sh)
@@ -90,7 +91,7 @@ busy() {
 # attach: the line to shipit broke and is there again. The guard that stood before goes as soon as it sees that; if it has begun to
 # act it is too late.
 attach() {
-    : >"$GUARD/attach"
+    printf '' >"$GUARD/attach"
     now
     end=$((NOW + (LEASE + GRACE) * 100))
     until take_lock; do
@@ -117,20 +118,37 @@ stand() {
     # Of this shell: `$$` is the one around it.
     read -r pid _ </proc/self/stat
     started "$pid"
-    {
-        printf '%s\n' "$HOLDER" >"$STATE/holder" &&
-            printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
-            mv -f "$GUARD/run.new" "$GUARD/run"
-    } || fail "$GUARD can't be written" "is the disk full?"
-    printf '%s\n' "$RUN" >"$GUARD/last"
+    sign || { give_room "$STATE" && sign; } || fail "$GUARD can't be written" "is the disk full?"
     [ ! -e "$GUARD/leaving" ] || rm -f "$GUARD/leaving"
+    [ -d "$STATE/reserve" ] || set_room_aside 2>/dev/null
+}
+
+# sign: writes down who stands here.
+sign() {
+    (umask 077 && mkdir -p "$GUARD/undo" "$GUARD/busy" "$GUARD/arms") &&
+        printf '%s\n' "$HOLDER" >"$STATE/holder" &&
+        printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
+        printf '%s\n' "$RUN" >"$GUARD/last" &&
+        mv -f "$GUARD/run.new" "$GUARD/run"
+} 2>/dev/null
+
+# set_room_aside: a full disk must not stop a rollback, nor a guard. What they write are some scripts of 20 KB each and a few
+# words: half a MiB, and 64 files. Random bytes, which no file system makes small.
+set_room_aside() {
+    set -- "$STATE/reserve.new"
+    rm -rf "$1"
+    if (umask 077 && mkdir "$1") && dd if=/dev/urandom of="$1/room" bs=65536 count=8; then
+        one=0
+        while [ "$one" -lt 64 ] && printf '' >"$1/$one"; do one=$((one + 1)); done
+        mv "$1" "$STATE/reserve"
+    fi
+    rm -rf "$1"
 }
 
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any
 # more: who deploys next looks at the host as it is.
 settle() {
     rm -rf "$GUARD/acting" "$GUARD/undo" "$GUARD/busy" "$GUARD/attach" "$GUARD/run"
-    (umask 077 && mkdir -p "$GUARD/undo" "$GUARD/busy" "$GUARD/arms")
     put_servers_back
 }
 
@@ -189,7 +207,7 @@ quit() {
 
 # wait_for_attach: a line that breaks may be there again in a moment. Where nothing is to be undone nobody has to wait.
 wait_for_attach() {
-    : >"$GUARD/leaving"
+    printf '' 2>/dev/null >"$GUARD/leaving"
     now
     end=$((NOW + GRACE * 100))
     while armed; do
