@@ -48,18 +48,33 @@ title() {
 workers() {
     WORKERS=''
     find_master || return 0
-    # shellcheck disable=SC2013 # they are words
-    for worker in $(cat /proc/[0-9]*/stat 2>/dev/null | awk -v master="$MASTER" '
-        {
-            pid = $1
-            sub(/.*\) /, "")
-            if ($2 == master) print pid "." $20
-        }'); do
-        title "${worker%.*}"
+    children "$MASTER"
+    for worker in $CHILDREN; do
+        title "$worker"
         case $TITLE in
-            *': worker process') WORKERS="$WORKERS $worker" ;;
+            *': worker process') ! started "$worker" || WORKERS="$WORKERS $worker.$STARTED" ;;
         esac
     done
+}
+
+# children PID: sets CHILDREN to the processes that this one has started: by proc(5)'s list, which may lack some if one ends just
+# then, so it is read until it is the same twice; and on kernels that have none, by a walk through all processes.
+children() {
+    list=/proc/$1/task/$1/children
+    if [ -r "$list" ]; then
+        CHILDREN='' before=none
+        until [ "$before" = "$CHILDREN" ]; do
+            before=$CHILDREN
+            { IFS= read -r CHILDREN <"$list"; } 2>/dev/null || :
+        done
+    else
+        CHILDREN=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent="$1" '
+            {
+                pid = $1
+                sub(/.*\) /, "")
+                if ($2 == parent) print pid
+            }')
+    fi
 }
 
 # is_worker PID.START: whether this process still takes connections.

@@ -25,8 +25,77 @@ explain_sockets() {
 
 # find_sockets: sets SOCKETS to the sockets that listen where INSTANCES say, words of `PORT:INODE`, and HIDDEN to the ports of
 # those whose processes we may not look at, because they are another user's.
-# The format is proc(5)'s: addresses in hexadecimal, each 32-bit group in the host's byte order, and 0A for LISTEN.
+#
+# The kernel answers ss for listening sockets alone. Its tables in /proc hold all connections besides, and to read them is a walk
+# through all that there could be: several milliseconds on a machine with much memory.
 find_sockets() {
+    filter=''
+    while IFS=$TAB read -r port _; do
+        filter="$filter${filter:+ or }sport = :$port"
+    done <<END
+$INSTANCES
+END
+    # shellcheck disable=SC2086 # words of its language
+    if told=$(ss -H -l -t -n -e $filter 2>/dev/null); then
+        sockets_by_ss
+    else
+        sockets_by_tables
+    fi
+}
+
+# sockets_by_ss: the same from what ss has TOLD, lines of `LISTEN 0 128 ADDRESS:PORT 0.0.0.0:* uid:1000 ino:1234 …`; root's have no uid.
+sockets_by_ss() {
+    SOCKETS='' HIDDEN='' me=''
+    while read -r _ _ _ where _ facts; do
+        [ -n "$where" ] || continue
+        port=${where##*:}
+        where=${where%:*}
+        is_wanted "$port" "${where%%\%*}" || continue
+        inode=${facts#*ino:}
+        SOCKETS="$SOCKETS$port:${inode%% *} "
+        [ -n "$me" ] || who_looks
+        uid=0
+        case " $facts" in
+            *' uid:'*)
+                uid=${facts#*uid:}
+                uid=${uid%% *}
+                ;;
+        esac
+        [ "$me" = 0 ] || [ "$uid" = "$me" ] || HIDDEN="$HIDDEN $port"
+    done <<END
+$told
+END
+}
+
+# who_looks: sets me to the user as whom we look.
+who_looks() {
+    while read -r name _ me _; do
+        [ "$name" != Uid: ] || return 0
+    done </proc/self/status
+}
+
+# is_wanted PORT WHERE: whether a socket that listens there is one of INSTANCES: on their address, or on any. Where that is a name,
+# every address of the port may be meant.
+is_wanted() {
+    while IFS=$TAB read -r one address _; do
+        [ "$one" = "$1" ] || continue
+        case $address in
+            ::1) places='[::1] [::] *' ;;
+            [0-9]*.*.*.*) places="$address [::ffff:$address] 0.0.0.0 [::] *" ;;
+            *) return 0 ;;
+        esac
+        case " $places " in
+            *" $2 "*) return 0 ;;
+        esac
+    done <<END
+$INSTANCES
+END
+    return 1
+}
+
+# sockets_by_tables: the same where there is no ss. The format is proc(5)'s: addresses in hexadecimal, each 32-bit group in the
+# host's byte order, and 0A for LISTEN.
+sockets_by_tables() {
     wanted=''
     while IFS=$TAB read -r port address _; do
         wanted="$wanted $port=$address"
