@@ -33,8 +33,7 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     };
     let hosts = needed(inventory, recipe, &apps);
     let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
-    let mut observed = fleet.observe(&apps, Purpose::Deploy, None).await;
-    fleet.check_routes(&apps, &mut observed).await;
+    let observed = fleet.observe_routed(&apps, Purpose::Deploy, None, &apps).await;
     let survey = preflight(&observed, inventory, &apps, |host| fleet.unreachable(host)?.help.clone());
     fleet.close().await;
     transport.close().await;

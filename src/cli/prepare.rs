@@ -208,11 +208,13 @@ async fn find_out(
 ) -> Result<Found, Exit> {
     let made = made.map_err(|error| app.refuse(Exit::Preflight, &error.to_string(), Some(error.help())))?;
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
-    let (mut observed, past) = look(fleet, wish, made.as_ref(), &look_at(inventory, recipe, picked), picked).await;
+    let routed = if options.strategy.uses_local_nginx() { picked } else { &[] };
+    let (mut observed, past) =
+        look(fleet, wish, made.as_ref(), &look_at(inventory, recipe, picked), picked, routed).await;
     options.skipped = skipped(app, wish, inventory, recipe, &observed, picked, &options)?;
     let picked: Vec<&Host> = picked.iter().copied().filter(|host| !options.skipped.contains(&host.name)).collect();
     let names_one_out = |host: &&Host| observed.hosts.get(&host.name).is_some_and(HostFacts::is_misrouted);
-    if options.strategy.uses_local_nginx() || picked.iter().any(names_one_out) {
+    if routed.is_empty() && picked.iter().any(names_one_out) {
         fleet.check_routes(&picked, &mut observed).await;
     }
     clear(app, fleet, inventory, &observed, &picked, &options)?;
@@ -263,6 +265,7 @@ async fn look(
     made: Option<&Artifact>,
     hosts: &[&Host],
     picked: &[&Host],
+    routed: &[&Host],
 ) -> (Observation, Past) {
     let coming = match (&wish.what, made) {
         (_, Some(artifact)) => Some((&artifact.release, artifact.size)),
@@ -270,10 +273,10 @@ async fn look(
         _ => None,
     };
     if wish.what.verb() == Verb::Deploy {
-        return (fleet.observe(hosts, Purpose::Deploy, coming).await, Past::default());
+        return (fleet.observe_routed(hosts, Purpose::Deploy, coming, routed).await, Past::default());
     }
     let (observed, journals) =
-        futures::join!(fleet.observe(hosts, Purpose::Return, coming), fleet.journals(picked, RECENT));
+        futures::join!(fleet.observe_routed(hosts, Purpose::Return, coming, routed), fleet.journals(picked, RECENT));
     let broken = journals.iter().map(|(host, journal)| (host.clone(), journal.broken)).collect();
     (observed, Past { runs: Run::merge(&journals), broken })
 }

@@ -203,8 +203,25 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
+    /// [`Self::observe`], and for those of `routed` [`Self::check_routes`], all at once.
+    pub async fn observe_routed(
+        &self,
+        hosts: &[&Host],
+        purpose: Purpose,
+        coming: Option<(&Release, Size)>,
+        routed: &[&Host],
+    ) -> Observation {
+        let (mut observed, checks) = futures::join!(self.observe(hosts, purpose, coming), self.route_checks(routed));
+        add(checks, &mut observed);
+        observed
+    }
+
     /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic, and what that costs.
     pub async fn check_routes(&self, hosts: &[&Host], observed: &mut Observation) {
+        add(self.route_checks(hosts).await, observed);
+    }
+
+    async fn route_checks(&self, hosts: &[&Host]) -> Vec<(HostName, RouteCheck)> {
         let limit = self.recipe.health.timeout + LOOK_SLACK;
         let site = self.site();
         let checks = hosts.iter().filter_map(|host| {
@@ -220,12 +237,7 @@ impl<T: Transport> Fleet<T> {
                 (host.name.clone(), check)
             })
         });
-        for (host, RouteCheck { problems, notes }) in join_all(checks).await {
-            if let Some(facts) = observed.hosts.get_mut(&host) {
-                facts.problems.extend(problems);
-                facts.notes.extend(notes);
-            }
-        }
+        join_all(checks).await
     }
 
     /// Who serves, as far as that can be seen, and why not all of it can. The `healthy` have just been asked, and are not
@@ -257,6 +269,15 @@ impl<T: Transport> Fleet<T> {
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
+    }
+}
+
+fn add(checks: Vec<(HostName, RouteCheck)>, observed: &mut Observation) {
+    for (host, RouteCheck { problems, notes }) in checks {
+        if let Some(facts) = observed.hosts.get_mut(&host) {
+            facts.problems.extend(problems);
+            facts.notes.extend(notes);
+        }
     }
 }
 

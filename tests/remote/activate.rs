@@ -126,13 +126,16 @@ fn instances_that_run_the_release_well_are_left_alone() {
         let apps = [App::start(&new, &well), App::start(&rig.root.join("releases").join(OLD), &old)];
         drop((well, old));
         rig.instances(&[port, old_port, nobody]);
+        // Nobody has begun to restart any on this release.
+        let restarted = |port: u16| fs::remove_file(rig.root.join(format!("restarted.{port}"))).is_ok();
         rig.activate(Some(NEW)).ok();
-        let restarted = |port: u16| rig.root.join(format!("restarted.{port}")).exists();
+        assert_eq!([port, old_port, nobody].map(restarted), [true; 3], "{}", shell.name);
+        rig.activate(Some(NEW)).ok();
         assert_eq!([port, old_port, nobody].map(restarted), [false, true, true], "{}", shell.name);
         // Of the release, but ill.
         rig.recipe.health.url = Template::parse("http://127.0.0.1:{port}/say/500").unwrap();
         rig.activate(Some(NEW)).ok();
-        assert!(rig.root.join(format!("restarted.{port}")).exists());
+        assert!(restarted(port));
         drop(apps);
     }
 }

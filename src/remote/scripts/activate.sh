@@ -44,12 +44,23 @@ go_back() {
     RELEASE=${target##*/}
 }
 
-# An instance that runs the release and is healthy is left alone: then this script ran before, or nothing had changed.
+# An instance that runs the release and is healthy is left alone: then this script ran before.
 runs_it_well() {
+    [ "$PROOF" != process ] || is_noted "$PORT" || return 1
     identify
     [ "$PROOF" != process ] || [ "$RUNNING" = "$RELEASE" ] || return 1
     ask "$URL"
     [ "$RUNNING" = "$RELEASE" ] && passed
+}
+
+# any_is_noted: whether a restart on the release was begun for one of INSTANCES. If not, none runs it, and nobody has to look.
+any_is_noted() {
+    while IFS=$TAB read -r port _; do
+        ! is_noted "$port" || return 0
+    done <<END
+$INSTANCES
+END
+    return 1
 }
 
 restart() {
@@ -75,5 +86,8 @@ if [ -n "$RELEASE" ]; then
 else
     go_back
 fi
-[ "$PROOF" != process ] || survey
+if [ "$PROOF" = process ]; then
+    find_sockets
+    ! any_is_noted || explain_sockets
+fi
 each_instance restart

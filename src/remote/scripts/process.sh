@@ -159,6 +159,11 @@ note_sockets() {
     printf '%s %s%s\n' "$BOOT" "$RELEASE" "$OWN" >"$ROOT/.shipit/sockets/$PORT" || fail "$ROOT/.shipit/sockets/$PORT can't be written"
 }
 
+# is_noted PORT: whether a restart of the instance on RELEASE was begun, and no other since.
+is_noted() {
+    read -r _ release _ 2>/dev/null <"$ROOT/.shipit/sockets/$1" && [ "$release" = "$RELEASE" ]
+}
+
 # by_socket: where the process is another user's, its socket tells. One that was not there before the restart was opened by
 # a process that began after current was switched, as were all after a reboot. Sets RUNNING and HOLDERS.
 by_socket() {

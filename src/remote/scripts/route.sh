@@ -64,10 +64,10 @@ read_include() {
     [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
     { [ -f "$FILE" ] && [ -r "$FILE" ]; } || fail "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
     include_file "$FILE" >"$SCRATCH/states" || fail "$ROUTE_FILE could not be taken apart"
-    if odd=$(grep -m 1 '^odd ' "$SCRATCH/states"); then
-        fail "somebody else changed $ROUTE_FILE: ${odd#odd }" \
+    while read -r state odd; do
+        [ "$state" != odd ] || fail "somebody else changed $ROUTE_FILE: $odd" \
             "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $LINES"
-    fi
+    done <"$SCRATCH/states"
     include_file "$FILE" "$ROUTE_TO" >"$SCRATCH/wanted" || fail "$ROUTE_FILE could not be taken apart"
 }
 
@@ -81,9 +81,9 @@ put() {
     else
         cp -p "$FILE" "$new" 2>/dev/null && { [ -w "$new" ] || chmod u+w "$new"; } && cat "$1" >"$new" || return 1
     fi
+    # Its bytes must be there before its name is. Which of the two a power cut leaves is the same: nginx starts with it.
     sync "$new" 2>/dev/null || :
-    mv -f "$new" "$FILE" || return 1
-    sync "${FILE%/*}" 2>/dev/null || :
+    mv -f "$new" "$FILE"
 }
 
 # put_back: the bytes of before. For when nginx never learnt of the new ones.

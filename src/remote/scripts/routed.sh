@@ -143,7 +143,14 @@ look_at_routes() {
     case $ROUTE_FORM in
         include)
             follow_include
-            [ ! -r "$FILE" ] || include_file "$FILE" | awk '$2 == "up" || $2 == "down" { print "route", $1, $2 }'
+            [ -r "$FILE" ] || return 0
+            while read -r port state _; do
+                case $state in
+                    up | down) printf 'route %s %s\n' "$port" "$state" ;;
+                esac
+            done <<END
+$(include_file "$FILE")
+END
             ;;
         links) link_states | sed 's/^/route /' ;;
     esac

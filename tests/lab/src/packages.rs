@@ -16,6 +16,7 @@ pub const FLEETS: &[Package] = &[
     ("nginx-light", "nginx", Some("nginx")),
     ("curl", "curl", None),
     ("socat", "socat", None),
+    ("iproute2", "ss", None),
 ];
 
 /// What shipit is measured beside.
