@@ -127,6 +127,13 @@ impl<S: Session> Balancers<S> {
         self.haproxies.iter().filter_map(Haproxy::place)
     }
 
+    /// The sockets that `host` is taken out and put back by, in the order of [`Self::way_back`].
+    #[must_use]
+    pub fn sockets_of(&self, host: &Host) -> Vec<(&HostName, &str)> {
+        let held = self.held(host).unwrap_or_default();
+        held.iter().filter_map(|held| held.haproxy.place()).map(|(host, _, path)| (host, path)).collect()
+    }
+
     /// What gives `host` its traffic back on each socket without looking first, for whoever has to do it when shipit can't.
     ///
     /// A server that haproxy checks has to pass its checks first: in `drain` it may have been restarted faster than they would

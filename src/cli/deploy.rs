@@ -141,6 +141,7 @@ impl Show {
         Self { began: Instant::now(), run, reporters: app.settings.reporters(&app.around, now) }
     }
 }
+
 impl Audience for Show {
     fn hear(&mut self, event: Event) {
         self.reporters.on(&Stamped { elapsed: self.began.elapsed().as_secs_f64(), event });

@@ -53,8 +53,7 @@ pub async fn run(app: &App, args: &Lock) -> Exit {
         }
         Lock::Take { environment, reason } => {
             let now = Timestamp::now();
-            let does = "lock".to_owned();
-            let mut holder = watchword(&run_id(now), &does, now).holder;
+            let mut holder = watchword(&run_id(now), "lock", now).holder;
             holder.push(format!("reason {}", clean(reason)));
             change(app, environment, &LockVerb::Take(holder)).await
         }

@@ -10,8 +10,8 @@ use super::{Deed, World};
 use crate::balancer::BalancerError;
 use crate::model::{Failure, Host, HostName, StepResult, Until, View};
 use crate::plan::Action;
-use crate::remote::{Deputy, Purpose, judge};
-use crate::transport::{ExecError, Output, Progress, Script, Session, Transport};
+use crate::remote::{Purpose, judge};
+use crate::transport::{ExecError, Output, Progress, Session, Transport};
 
 /// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
 const OWN_WORDS: Duration = Duration::from_secs(5);
@@ -59,10 +59,7 @@ impl<T: Transport> Fleet<T> {
                 // On the way back from a release that was live: out is what it is to be.
                 Some(_) => {}
                 None => {
-                    let acted = match &self.guards {
-                        Some(guards) => guards.acted_at_balancers().await?,
-                        None => 0,
-                    };
+                    let acted = self.acted_at_balancers().await?;
                     self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
                 }
             }
@@ -102,8 +99,8 @@ impl<T: Transport> Fleet<T> {
         self.balancers.enable(host, until, deadline, progress).await?;
         self.taken_out.lock().await.insert(host.name.clone(), Out::Back);
         if let Some(guards) = &self.guards {
-            for (place, way) in self.balancers.way_back(host).await?.iter().enumerate() {
-                guards.disarm(way.host, way.path, &key(host, place));
+            for (place, (at, path)) in self.balancers.sockets_of(host).into_iter().enumerate() {
+                guards.disarm(at, path, &key(host, place));
             }
         }
         Ok(String::new())
@@ -113,15 +110,20 @@ impl<T: Transport> Fleet<T> {
     /// line to a balancer broke, and somebody else's reload of haproxy puts back everybody.
     async fn keep_out(&self, host: &Host, progress: &Progress) -> Result<(), Trouble> {
         let Some(Out::Ours { acted }) = self.taken_out.lock().await.get(&host.name).copied() else { return Ok(()) };
-        let acts = match &self.guards {
-            Some(guards) => guards.acted_at_balancers().await?,
-            None => acted,
-        };
+        let acts = self.acted_at_balancers().await?;
         if acts != acted || self.balancers.gives_traffic(host).await? {
             self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted: acts });
             self.drain(host, progress).await?;
         }
         Ok(())
+    }
+
+    /// How often guards have put servers back; nobody does where nobody guards.
+    async fn acted_at_balancers(&self) -> Result<u32, Failure> {
+        match &self.guards {
+            Some(guards) => guards.acted_at_balancers().await,
+            None => Ok(0),
+        }
     }
 
     async fn run(&self, host: &Host, deed: &Deed, limit: Duration, progress: &Progress) -> Result<String, Trouble> {
@@ -132,15 +134,7 @@ impl<T: Transport> Fleet<T> {
         if deed.back.is_some() && guards.is_some_and(|guards| guards.puts_back(&host.name)) {
             return Ok("left to its guard".to_owned());
         }
-        let run = match guards {
-            Some(guards) => match guards.of_host(&host.name).await? {
-                Some(0) => Some(guards.run()),
-                Some(_) if deed.back.is_some() => Some(guards.run()),
-                Some(_) => return Err(Failure::new("the line to it broke for so long that its guard has acted; `.shipit/guard.log` there says what it did").into()),
-                None => None,
-            },
-            None => None,
-        };
+        let run = self.guarding(host, deed).await?;
         let action = &deed.action;
         if matches!(action, Action::Activate { .. }) {
             self.keep_out(host, progress).await?;
@@ -149,7 +143,10 @@ impl<T: Transport> Fleet<T> {
         let script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
         let mut script = self.recorded(host, script, action);
         if let Some(run) = run {
-            script = self.guarded(script, host, run, deed);
+            script = self.site().guarded(script, host, run, deed.undo.as_ref());
+        }
+        if let Some(step) = deed.back {
+            script = script.with("BACK", step.to_string());
         }
         let answer = if let Action::Upload { .. } = action {
             let parcel = self.cargo.parcel(script).await;
@@ -165,16 +162,18 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
-    /// `script` with what its guard is to know.
-    fn guarded(&self, script: Script, host: &Host, run: &str, deed: &Deed) -> Script {
-        let unless = deed.undo.as_ref().and_then(|undo| {
-            let (release, instances) = undo.unless_healthy.clone()?;
-            Some(Action::Health { release, instances })
-        });
-        let deputy = deed.undo.as_ref();
-        let deputy = deputy.map(|undo| Deputy { step: undo.step, actions: &undo.actions, unless: unless.as_ref() });
-        let script = self.site().guarded(script, host, run, deputy);
-        deed.back.map_or_else(|| script.clone(), |step| script.clone().with("BACK", step.to_string()))
+    /// The word of this run for itself, where a guard stands on `host`. An error if it has put the host back.
+    async fn guarding(&self, host: &Host, deed: &Deed) -> Result<Option<&str>, Trouble> {
+        let Some(guards) = &self.guards else { return Ok(None) };
+        match guards.of_host(&host.name).await? {
+            Some(acted) if acted > 0 && deed.back.is_none() => {
+                let what = "the line to it broke for so long that its guard has acted; \
+                            `.shipit/guard.log` there says what it did";
+                Err(Failure::new(what).into())
+            }
+            Some(_) => Ok(Some(guards.run())),
+            None => Ok(None),
+        }
     }
 
     /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is

@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Scheduler};
 use crate::model::{Failure, HostName, StepResult, friendly};
 use crate::plan::{Action, Lane, OnFailure, Phase, Plan};
+use crate::remote::Undo;
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
@@ -32,7 +33,7 @@ pub use guards::{LockHeld, Watchword};
 pub use memory::check_memory;
 pub use signals::cancels;
 pub use survey::{Survey, preflight};
-pub use world::{Deed, Undo, World};
+pub use world::{Deed, World};
 
 /// How often an audience may redraw: often enough for a spinner to look alive.
 const TICK: Duration = Duration::from_millis(100);

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::model::{HostName, Instance, ReleaseId, StepResult, View};
+use crate::model::{HostName, StepResult, View};
 use crate::plan::Action;
+use crate::remote::Undo;
 use crate::transport::Progress;
 
 /// A fleet that can be acted on.
@@ -39,18 +40,6 @@ pub struct Deed {
     /// On the way back, the place of the step that this takes back: what came after it has been taken back, and the guard
     /// is not to do that again. It is done even where a guard has put the host back already.
     pub back: Option<usize>,
-}
-
-/// What a guard does about one step of its host's lane.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Undo {
-    /// The step's place in the lane: what was done last is undone first.
-    pub step: usize,
-    /// In order.
-    pub actions: Vec<Action>,
-    /// If these instances are healthy on this release, nothing is undone. Said of hosts that were taken out of the balancers:
-    /// those get their traffic back at once, so that an app that works must not be restarted any more.
-    pub unless_healthy: Option<(ReleaseId, Vec<Instance>)>,
 }
 
 impl Deed {

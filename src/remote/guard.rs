@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answer::words;
 use super::{COMMON, Site, seconds};
-use crate::model::{Host, clean};
+use crate::model::{Host, Instance, ReleaseId, clean};
 use crate::plan::Action;
 use crate::transport::{Output, Script, standing};
 
@@ -97,15 +97,16 @@ pub struct Call<'a> {
     pub again: bool,
 }
 
-/// What a guard does if shipit is gone.
-#[derive(Debug, Clone, Copy)]
-pub struct Deputy<'a> {
-    /// The step that it undoes.
+/// What a guard does about one step of its host's lane if shipit is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undo {
+    /// The step's place in the lane: what was done last is undone first.
     pub step: usize,
-    /// What undoes it, in order. What happens on balancers is their own guards' business.
-    pub actions: &'a [Action],
-    /// An action that, where it holds already, leaves nothing to undo.
-    pub unless: Option<&'a Action>,
+    /// In order. What happens on balancers is their own guards' business.
+    pub actions: Vec<Action>,
+    /// If these instances are healthy on this release, nothing is undone. Said of hosts that were taken out of the balancers:
+    /// those get their traffic back at once, so that an app that works must not be restarted any more.
+    pub unless_healthy: Option<(ReleaseId, Vec<Instance>)>,
 }
 
 impl Call<'_> {
@@ -138,20 +139,19 @@ impl Call<'_> {
 impl Site<'_> {
     /// `script` for `host`, as a part of the guarded `run`, with what its guard is to know.
     #[must_use]
-    pub fn guarded(&self, script: Script, host: &Host, run: &str, deputy: Option<Deputy<'_>>) -> Script {
+    pub fn guarded(&self, script: Script, host: &Host, run: &str, undo: Option<&Undo>) -> Script {
         let script = script.with("RUN", run);
-        let Some(deputy) = deputy else { return script };
-        let actions: Vec<Script> = deputy.actions.iter().filter_map(|action| self.script(host, action)).collect();
+        let Some(undo) = undo else { return script };
+        let actions: Vec<Script> = undo.actions.iter().filter_map(|action| self.script(host, action)).collect();
         if actions.is_empty() {
             return script;
         }
-        let unless = deputy.unless.and_then(|action| self.glance(host, action));
-        script.with("STEP", format!("{:03}", deputy.step)).with("UNDO", standing(unless.as_ref(), &actions))
+        let unless = undo.unless_healthy.as_ref().map(|(release, instances)| self.glance(host, release, instances));
+        script.with("STEP", format!("{:03}", undo.step)).with("UNDO", standing(unless.as_ref(), &actions))
     }
 
-    /// Whether `action`, a health check, holds right now.
-    fn glance(&self, host: &Host, action: &Action) -> Option<Script> {
-        let Action::Health { release, instances } = action else { return None };
-        Some(self.health(host, release, instances).with("PASSES", "1").with("DEADLINE", "1"))
+    /// Whether `instances` are healthy on `release` right now.
+    fn glance(&self, host: &Host, release: &ReleaseId, instances: &[Instance]) -> Script {
+        self.health(host, release, instances).with("PASSES", "1").with("DEADLINE", "1")
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use shipit::plan::Action;
-use shipit::remote::{Call, Deputy, LockVerb, read_lock};
+use shipit::remote::{Call, LockVerb, Undo, read_lock};
 use shipit::transport::{Output, Script};
 
 use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
@@ -100,10 +100,9 @@ fn with_releases(rig: &Rig) {
 /// Switches to the new release; the guard is to know the way back.
 fn switch(rig: &Rig, run: &str) -> Done {
     let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
-    let back = [action(OLD)];
-    let deputy = Deputy { step: 1, actions: &back, unless: None };
+    let undo = Undo { step: 1, actions: vec![action(OLD)], unless_healthy: None };
     let script = rig.site().script(rig.host(), &action(NEW)).unwrap();
-    rig.run(&rig.site().guarded(script, rig.host(), run, Some(deputy)))
+    rig.run(&rig.site().guarded(script, rig.host(), run, Some(&undo)))
 }
 
 fn current(rig: &Rig) -> String {
@@ -365,12 +364,10 @@ fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
-        let holds = Action::Health { release: id(NEW), instances: vec![] };
-        let back = [action(OLD)];
-        let deputy = Deputy { step: 1, actions: &back, unless: Some(&holds) };
+        let undo = Undo { step: 1, actions: vec![action(OLD)], unless_healthy: Some((id(NEW), vec![])) };
         let mut talk = standing(&rig, "run");
         let script = rig.site().script(rig.host(), &action(NEW)).unwrap();
-        rig.run(&rig.site().guarded(script, rig.host(), "run", Some(deputy))).ok();
+        rig.run(&rig.site().guarded(script, rig.host(), "run", Some(&undo))).ok();
         talk.is_cut_off();
         talk.hears("over");
         assert_eq!(current(&rig), NEW, "{}", shell.name);

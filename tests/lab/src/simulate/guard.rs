@@ -271,7 +271,7 @@ async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) -> bool {
 }
 
 /// Whether the host got its traffic back on a release that works, so that it is left alone.
-fn is_well(state: &State, host: usize, undo: &shipit::driver::Undo) -> bool {
+fn is_well(state: &State, host: usize, undo: &shipit::remote::Undo) -> bool {
     let Some((release, instances)) = &undo.unless_healthy else { return false };
     if state.sabotaged(Sabotage::RestartsHealthy) {
         return false;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shipit::driver::Undo;
 use shipit::model::{HostName, Release, ReleaseId, ServerState};
+use shipit::remote::Undo;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
