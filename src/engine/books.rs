@@ -13,6 +13,11 @@ impl Scheduler {
         self.open[wave]
     }
 
+    /// The open lanes of all waves: of those before the open one only what is taken back.
+    pub(super) fn open_in_all(&self) -> usize {
+        self.open.iter().sum()
+    }
+
     pub(super) fn wave(&self, at: LaneRef) -> &Wave {
         &self.plan.waves[at.wave]
     }
