@@ -394,9 +394,15 @@ fn when_all_go_back_together_nobody_stays_behind_and_the_floor_holds() {
 
 #[test]
 fn canaries_go_back_with_the_others() {
-    for (hosts, canaries, in_flight, failures, faults) in
-        [(2, 1, 1, 0, 3), (3, 1, 2, 0, 2), (3, 2, 1, 1, 2), (4, 1, 3, 0, 2), (4, 2, 2, 1, 2), (6, 2, 4, 0, 1), (6, 1, 5, 0, 1)]
-    {
+    for (hosts, canaries, in_flight, failures, faults) in [
+        (2, 1, 1, 0, 3),
+        (3, 1, 2, 0, 2),
+        (3, 2, 1, 1, 2),
+        (4, 1, 3, 0, 2),
+        (4, 2, 2, 1, 2),
+        (6, 2, 4, 0, 1),
+        (6, 1, 5, 0, 1),
+    ] {
         let states = explore_to(&hotswap(hosts, canaries, in_flight, failures), faults, |world| {
             let broken = world.ends.values().any(|end| matches!(end, LaneEnd::Broken { .. }));
             let stopped = world.scheduler.cancelled() && world.failed <= failures;
@@ -409,7 +415,9 @@ fn canaries_go_back_with_the_others() {
 
 #[test]
 fn either_all_hosts_flip_or_none_and_a_lane_that_waits_never_stays_behind() {
-    for (hosts, in_flight, failures, faults) in [(1, 1, 0, 2), (2, 1, 0, 2), (3, 3, 0, 2), (3, 2, 1, 2), (4, 2, 0, 1), (6, 3, 0, 1), (6, 6, 0, 1), (6, 6, 1, 1)] {
+    for (hosts, in_flight, failures, faults) in
+        [(1, 1, 0, 2), (2, 1, 0, 2), (3, 3, 0, 2), (3, 2, 1, 2), (4, 2, 0, 1), (6, 3, 0, 1), (6, 6, 0, 1), (6, 6, 1, 1)]
+    {
         let plan = preboot(hosts, in_flight, failures);
         let states = explore_to(&plan, faults, |world| {
             let broken = world.ends.values().any(|end| matches!(end, LaneEnd::Broken { .. }));
