@@ -270,7 +270,9 @@ impl World {
             for (fault, effect) in
                 [(None, true), (Some("failed"), false), (Some("unknown"), false), (Some("unknown"), true)]
             {
-                if fault.is_some() && (self.faults == most_faults || *pending == Pending::Look) {
+                // A look that is in vain is one, however that comes.
+                let is_same = *pending == Pending::Look && fault == Some("unknown");
+                if fault.is_some() && (self.faults == most_faults || is_same) {
                     continue;
                 }
                 let mut world = self.clone();
@@ -298,7 +300,10 @@ impl World {
         };
         self.faults += usize::from(fault.is_some());
         match pending {
-            Pending::Look => self.tell(Fact::Looked { view: Ok(self.view()) }),
+            Pending::Look => {
+                let view = if fault.is_some() { Err("no answer".to_owned()) } else { Ok(self.view()) };
+                self.tell(Fact::Looked { view });
+            }
             Pending::Step(at, step) => {
                 let host = self.host(*at);
                 let action = self.plan.waves[at.wave].lanes[at.lane].steps[*step].action.clone();
@@ -386,7 +391,7 @@ fn every_interleaving_keeps_the_floor_the_bound_and_the_budget() {
 
 #[test]
 fn when_all_go_back_together_nobody_stays_behind_and_the_floor_holds() {
-    for (hosts, in_flight, floor, faults) in [(2, 1, 1, 2), (3, 2, 1, 2), (4, 2, 2, 1), (6, 3, 2, 1), (6, 6, 2, 1)] {
+    for (hosts, in_flight, floor, faults) in [(2, 1, 1, 2), (3, 2, 1, 2), (4, 2, 2, 1), (6, 6, 2, 1)] {
         let states = explore(&plan_that(OnFailure::TakeBack, hosts, in_flight, floor, 0), faults);
         println!("{hosts} hosts, {in_flight} in flight, floor {floor}, {faults} faults: {states} states");
     }
@@ -416,7 +421,7 @@ fn canaries_go_back_with_the_others() {
 #[test]
 fn either_all_hosts_flip_or_none_and_a_lane_that_waits_never_stays_behind() {
     for (hosts, in_flight, failures, faults) in
-        [(1, 1, 0, 2), (2, 1, 0, 2), (3, 3, 0, 2), (3, 2, 1, 2), (4, 2, 0, 1), (6, 3, 0, 1), (6, 6, 0, 1), (6, 6, 1, 1)]
+        [(1, 1, 0, 2), (2, 1, 0, 2), (3, 3, 0, 2), (3, 2, 1, 2), (4, 2, 0, 1), (6, 6, 0, 1), (6, 3, 1, 1)]
     {
         let plan = preboot(hosts, in_flight, failures);
         let states = explore_to(&plan, faults, |world| {

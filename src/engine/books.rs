@@ -1,6 +1,7 @@
 //! The scheduler's books: which lanes there are, where each stands, and how many are open.
 
 use super::lane::LaneState;
+use super::scheduler::Wait;
 use super::{LaneRef, Scheduler};
 use crate::plan::{Lane, Wave};
 
@@ -34,7 +35,13 @@ impl Scheduler {
         let (is_open, lane) = (state.is_open(), &mut self.lanes[at.wave][at.lane]);
         match (lane.is_open(), is_open) {
             (false, true) => self.open[at.wave] += 1,
-            (true, false) => self.open[at.wave] -= 1,
+            (true, false) => {
+                self.open[at.wave] -= 1;
+                // Closed or waiting for the others: there may be room for the next one.
+                if self.wait == Wait::Lane {
+                    self.wait = Wait::Nothing;
+                }
+            }
             _ => {}
         }
         *lane = state;

@@ -392,9 +392,6 @@ impl Scheduler {
 
     fn close(&mut self, at: LaneRef, end: LaneEnd) {
         self.put(at, LaneState::Closed(end.clone()));
-        if self.wait == Wait::Lane {
-            self.wait = Wait::Nothing;
-        }
         self.commands.push(Command::CloseLane { at, end });
     }
 }

@@ -15,6 +15,11 @@ impl State {
     /// A run begins with something on a host.
     pub(super) fn asked_for(&mut self, run: Run, host: usize, deed: &Deed) {
         self.say("asked", host, || format!("run {run} has {} on web{}", deed.action, host + 1));
+        if deed.back.is_some() {
+            // Whatever it was that failed, such as a step whose time was up.
+            let now = self.now;
+            self.runs[run].failed.entry(host).or_insert(now);
+        }
         if matches!(deed.action, Action::Flip { .. }) && deed.undo.is_some() {
             self.check_flip(run, host);
         }
@@ -156,12 +161,12 @@ impl State {
         }
     }
 
-    /// Some time after that nothing is kept warm any more.
+    /// Some time after that nothing is kept warm any more. What does not boot is nothing that could be seen on the host.
     pub(super) fn check_cold(&mut self) {
         for host in 0..self.hosts.len() {
             let live = self.live(host);
             let idle = (0..self.hosts[host].apps.len()).filter(|place| !live.contains(place));
-            for app in idle.filter(|place| !self.hosts[host].apps[*place].is_stopped).collect::<Vec<_>>() {
+            for app in idle.filter(|place| self.hosts[host].apps[*place].release.is_some()).collect::<Vec<_>>() {
                 let name = self.app_name(host, app);
                 self.broken(format!("8: at the end {name} still runs, for nobody"));
             }
