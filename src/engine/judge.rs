@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::back::WITH_OTHERS;
 use super::{End, HostEnd, LaneEnd, Outcome, Scheduler};
 use crate::model::{HostName, ReleaseId};
 use crate::plan::{Phase, Plan};
@@ -38,7 +37,7 @@ impl Outcome {
                     LaneEnd::Restored { step, .. } | LaneEnd::Broken { step, .. } => {
                         lane.steps[*step].action.to_string()
                     }
-                    LaneEnd::Done | LaneEnd::Untouched => String::new(),
+                    LaneEnd::Done | LaneEnd::TakenBack | LaneEnd::Untouched => String::new(),
                 };
                 (lane.host.clone(), wave.phase, end, verb)
             })
@@ -54,16 +53,13 @@ impl Outcome {
             match end {
                 LaneEnd::Broken { failure, undo, trouble, .. } => {
                     failures.push((0, host, format!("undo ({undo})"), trouble.clone()));
-                    if failure.what != WITH_OTHERS {
-                        failures.push((1, host, verb.clone(), failure.clone()));
-                    }
+                    failures.extend(failure.iter().map(|failure| (1, host, verb.clone(), failure.clone())));
                 }
-                // Nothing failed there, and whatever did is told of its own host.
-                LaneEnd::Restored { failure, .. } if failure.what == WITH_OTHERS => {}
                 LaneEnd::Restored { failure, .. } => {
                     failures.push((if *phase == Phase::Failed { 3 } else { 2 }, host, verb.clone(), failure.clone()));
                 }
-                LaneEnd::Done | LaneEnd::Untouched => {}
+                // Nothing failed there, and whatever did is told of its own host.
+                LaneEnd::Done | LaneEnd::TakenBack | LaneEnd::Untouched => {}
             }
         }
         failures.sort_by_key(|(rank, ..)| *rank);
@@ -129,7 +125,7 @@ fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>,
         _ if lost => "could not be asked",
         Some(LaneEnd::Done) if release.as_ref() == Some(&plan.release.id) => "released",
         Some(LaneEnd::Done) => "changed since it was released",
-        Some(LaneEnd::Restored { failure, .. }) if failure.what == WITH_OTHERS => "put back with the others",
+        Some(LaneEnd::TakenBack) => "put back with the others",
         Some(LaneEnd::Restored { .. }) => "put back",
         Some(LaneEnd::Broken { .. }) => "could not be put back",
         None if release.as_ref() == Some(&plan.release.id) => "ran it before",

@@ -20,12 +20,14 @@ pub enum LaneEnd {
         /// Why.
         failure: Failure,
     },
-    /// It failed, and taking it back failed too: a person must look.
+    /// Nothing failed there; what it had changed was taken back because others failed.
+    TakenBack,
+    /// Taking it back failed: a person must look.
     Broken {
-        /// The step that failed.
+        /// The step that it had come to.
         step: usize,
-        /// Why.
-        failure: Failure,
+        /// Why it was taken back; `None` if nothing failed there but others did.
+        failure: Option<Failure>,
         /// The action that should have taken it back.
         undo: Action,
         /// Why that failed.
@@ -50,11 +52,20 @@ pub(super) enum LaneState {
     Closed(LaneEnd),
 }
 
+/// Why a lane is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Something failed there, or somebody wanted it back.
+    Own(Failure),
+    /// Nothing is wrong with it: it goes back with the others.
+    Others,
+}
+
 /// A lane on its way back.
 #[derive(Debug, Clone)]
 pub(super) struct Undoing {
     step: usize,
-    failure: Failure,
+    cause: Cause,
     /// What is to be done, each with the place of the step that it takes back.
     left: VecDeque<(usize, Action)>,
     trouble: Option<(Action, Failure)>,
@@ -62,10 +73,10 @@ pub(super) struct Undoing {
 
 impl Undoing {
     /// Takes back what `lane` did up to and with `step`.
-    pub(super) fn new(lane: &Lane, step: usize, failure: Failure) -> Self {
+    pub(super) fn new(lane: &Lane, step: usize, cause: Cause) -> Self {
         Self {
             step,
-            failure,
+            cause,
             left: lane.undo_from(step).map(|(place, action)| (place, action.clone())).collect(),
             trouble: None,
         }
@@ -103,10 +114,14 @@ impl Undoing {
 
     /// How the lane ends once nothing is left to take back.
     pub(super) fn end(self) -> LaneEnd {
-        let Self { step, failure, trouble, .. } = self;
-        match trouble {
-            None => LaneEnd::Restored { step, failure },
-            Some((undo, trouble)) => LaneEnd::Broken { step, failure, undo, trouble },
+        let Self { step, cause, trouble, .. } = self;
+        match (trouble, cause) {
+            (None, Cause::Own(failure)) => LaneEnd::Restored { step, failure },
+            (None, Cause::Others) => LaneEnd::TakenBack,
+            (Some((undo, trouble)), Cause::Own(failure)) => {
+                LaneEnd::Broken { step, failure: Some(failure), undo, trouble }
+            }
+            (Some((undo, trouble)), Cause::Others) => LaneEnd::Broken { step, failure: None, undo, trouble },
         }
     }
 }

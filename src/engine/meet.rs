@@ -1,6 +1,6 @@
 //! The point of a wave at which its lanes wait for each other: what follows is done on all hosts or on none.
 
-use super::lane::LaneState;
+use super::lane::{Cause, LaneState};
 use super::scheduler::Stop;
 use super::{Cancel, Failure, LaneRef, Scheduler};
 use crate::plan::Action;
@@ -37,8 +37,8 @@ impl Scheduler {
             if goes_on {
                 self.go_on(at, step + 1);
             } else {
-                let why = self.turns_back(at).unwrap_or("the hosts did not meet");
-                self.undo(at, step, Failure::new(why));
+                let why = || Cause::Own(Failure::new("the hosts did not meet"));
+                self.undo(at, step, self.turns_back(at).unwrap_or_else(why));
             }
         }
     }

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::back::WITH_OTHERS;
 use super::floor::Room;
-use super::lane::{LaneState, Undoing};
+use super::lane::{Cause, LaneState, Undoing};
 use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
-use crate::plan::{Action, Gate, OnFailure, Phase, Plan, Wave};
+use crate::plan::{Action, Gate, Phase, Plan, Wave};
 
 /// The wait between two looks while the floor lets no lane open.
 ///
@@ -38,7 +37,7 @@ pub struct Scheduler {
     pub(super) wait: Wait,
     gates_passed: BTreeSet<usize>,
     /// Lanes that were done, and are to be undone because of others.
-    pub(super) take_back: VecDeque<(LaneRef, Failure)>,
+    pub(super) take_back: VecDeque<(LaneRef, Cause)>,
     /// Lanes of the open wave that wait for the others, in the order of coming; and whether the others have come.
     pub(super) met: VecDeque<LaneRef>,
     pub(super) all_met: bool,
@@ -139,13 +138,13 @@ impl Scheduler {
         self.note_cut(at, step, &result);
         match result {
             StepResult::Ok(_) => match self.turns_back(at) {
-                Some(why) => self.undo(at, step, Failure::new(why)),
+                Some(cause) => self.undo(at, step, cause),
                 None if step + 1 == self.lane(at).steps.len() => self.close(at, LaneEnd::Done),
                 None => self.go_on(at, step + 1),
             },
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.count_failure(at);
-                self.undo(at, step, failure);
+                self.undo(at, step, Cause::Own(failure));
             }
         }
     }
@@ -167,8 +166,8 @@ impl Scheduler {
     fn looked(&mut self, view: &Result<View, String>) {
         self.wait = Wait::Nothing;
         let Some(wave) = self.wave else { return };
-        if let Some((at, _)) = self.take_back.front() {
-            return self.looked_for_going_back(wave, *at, view);
+        if let Some(at) = self.take_back.front().map(|(at, _)| *at) {
+            return self.looked_for_going_back(at, view);
         }
         if self.stop.is_some() {
             return;
@@ -201,7 +200,13 @@ impl Scheduler {
             view.as_ref().map(|view| self.plan.fleet.iter().filter(|host| view.serving.contains(*host)).count());
         if self.fruitless_looks > PATIENCE {
             self.stop = Some(Stop::Failed);
-            self.take_back.clear();
+            if self.take_back.is_empty() {
+                // Nobody else gets the release, so those go back that have it.
+                self.send_back_with_others(wave);
+            } else {
+                self.take_back.clear();
+            }
+            self.fruitless_looks = 0;
             self.reason = Some(match serving {
                 Ok(serving) => format!("{serving} hosts serve, and `min-serving` demands {floor} without the next one"),
                 Err(why) => format!("the balancers could not be looked at: {why}"),
@@ -222,7 +227,7 @@ impl Scheduler {
             }
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.stop = Some(Stop::Failed);
-                self.send_back(wave, &failure);
+                self.send_back(wave, &Cause::Own(failure));
             }
         }
     }
@@ -233,9 +238,9 @@ impl Scheduler {
         }
         self.stop = Some(Stop::Cancelled(how));
         let Some(wave) = self.wave else { return };
-        let Wave { phase, on_failure, .. } = self.plan.waves[wave];
-        if how == Cancel::Unwind && on_failure == OnFailure::TakeBack {
-            self.send_back(wave, &Failure::new("cancelled"));
+        let phase = self.plan.waves[wave].phase;
+        if how == Cancel::Unwind && self.goes_back(wave) {
+            self.send_back(wave, &Cause::Own(Failure::new("cancelled")));
         }
         for at in self.lanes_of(wave) {
             let running = matches!(self.state(at), LaneState::Running(_));
@@ -253,9 +258,9 @@ impl Scheduler {
                 self.open_wave(0);
                 continue;
             };
-            self.go_back(wave);
+            self.go_back();
             self.meet(wave);
-            if self.open_lanes(wave) > 0 || self.wait == Wait::Gate || !self.take_back.is_empty() {
+            if self.open_in_all() > 0 || self.wait == Wait::Gate || !self.take_back.is_empty() {
                 self.open_more(wave);
                 return;
             }
@@ -361,9 +366,7 @@ impl Scheduler {
         // A failure matters more than that somebody wanted an orderly end; lanes that are unwound fail by being so.
         if fatal && matches!(self.stop, None | Some(Stop::Cancelled(Cancel::Finish))) {
             self.stop = Some(Stop::Failed);
-            if self.wave(at).on_failure == OnFailure::TakeBack {
-                self.send_back(at.wave, &Failure::new(WITH_OTHERS));
-            }
+            self.send_back_with_others(at.wave);
         }
     }
 
@@ -372,8 +375,8 @@ impl Scheduler {
         self.commands.push(Command::Perform { at, step });
     }
 
-    pub(super) fn undo(&mut self, at: LaneRef, step: usize, failure: Failure) {
-        self.put(at, LaneState::Undoing(Undoing::new(self.lane(at), step, failure)));
+    pub(super) fn undo(&mut self, at: LaneRef, step: usize, cause: Cause) {
+        self.put(at, LaneState::Undoing(Undoing::new(self.lane(at), step, cause)));
         self.go_on_undoing(at);
     }
 
@@ -389,9 +392,6 @@ impl Scheduler {
 
     fn close(&mut self, at: LaneRef, end: LaneEnd) {
         self.put(at, LaneState::Closed(end.clone()));
-        if self.wait == Wait::Lane {
-            self.wait = Wait::Nothing;
-        }
         self.commands.push(Command::CloseLane { at, end });
     }
 }

@@ -35,14 +35,16 @@ pub fn lasting(board: &Board, news: &News, paint: Paint) -> Vec<String> {
                 LaneEnd::Done if board.plan.waves[at.wave].phase == Phase::Switch => {
                     format!("{tick} {host}  {:<MIDDLE$}  {}", board.release().id, paint.dim(seconds(*took)))
                 }
-                LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase == Phase::Switch => {
+                LaneEnd::Restored { .. } | LaneEnd::TakenBack if board.plan.waves[at.wave].phase == Phase::Switch => {
                     let back = paint.sign(Sign::Back);
                     format!("{} {host}  as it was before", paint.wait(back))
                 }
                 LaneEnd::Broken { undo, .. } => {
                     format!("{cross} {host}  {}: {undo} failed", paint.bad("needs a person"))
                 }
-                LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::Untouched => return Vec::new(),
+                LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::TakenBack | LaneEnd::Untouched => {
+                    return Vec::new();
+                }
             };
             vec![line]
         }

@@ -193,7 +193,8 @@ impl Plain {
         let paint = self.paint;
         match end {
             // Nothing is taken back but by a switch: what a task did before it failed, it did.
-            LaneEnd::Done | LaneEnd::Restored { .. } if board.plan.waves[at.wave].phase != Phase::Switch => {}
+            LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::TakenBack
+                if board.plan.waves[at.wave].phase != Phase::Switch => {}
             LaneEnd::Done => {
                 let slowest = match self.detail(board, at.wave) {
                     Detail::Hosts => slowest_step(board, at),
@@ -202,7 +203,7 @@ impl Plain {
                 let words = format!("ok {}{slowest}", seconds(took));
                 self.line(board.now, host.as_str(), "done", &paint.good(format!("{words:<38}")), &board.counts());
             }
-            LaneEnd::Restored { .. } => {
+            LaneEnd::Restored { .. } | LaneEnd::TakenBack => {
                 let words = paint.wait(format!("{:<38}", "as it was before"));
                 self.line(board.now, host.as_str(), "restored", &words, &board.counts());
             }

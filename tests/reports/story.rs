@@ -274,7 +274,7 @@ impl World {
                 LaneEnd::Broken { .. } => {
                     running.insert(self.host(at), None);
                 }
-                LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::Untouched => {}
+                LaneEnd::Done | LaneEnd::Restored { .. } | LaneEnd::TakenBack | LaneEnd::Untouched => {}
             }
         }
         let served = self.view(0.0).serving;

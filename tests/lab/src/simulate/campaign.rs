@@ -77,6 +77,7 @@ pub fn run(options: &Options) -> Result<()> {
 struct Sum {
     counts: Counts,
     deploys: u64,
+    flips_back: u64,
     exits: BTreeMap<String, u64>,
     /// The violations by seed.
     failed: BTreeMap<u64, Vec<String>>,
@@ -86,6 +87,7 @@ impl Sum {
     fn add(&mut self, seed: u64, told: Told) {
         self.counts.join(&told.counts);
         self.deploys += told.deploys;
+        self.flips_back += told.flips_back;
         for exit in &told.exits {
             *self.exits.entry(code(exit)).or_default() += 1;
         }
@@ -97,6 +99,7 @@ impl Sum {
     fn join(&mut self, other: Self) {
         self.counts.join(&other.counts);
         self.deploys += other.deploys;
+        self.flips_back += other.flips_back;
         other.exits.into_iter().for_each(|(exit, count)| *self.exits.entry(exit).or_default() += count);
         self.failed.extend(other.failed);
     }
@@ -113,6 +116,7 @@ impl Sum {
         for fault in fault::Fault::ALL {
             println!("  {fault:<40} {:>8}", self.counts.of(fault));
         }
+        println!("\nwaves that flipped to a release that was still warm: {}", self.flips_back);
         println!("\nends:");
         for (exit, count) in &self.exits {
             println!("  {exit:<40} {count:>8}");

@@ -15,7 +15,16 @@ impl State {
     /// A run begins with something on a host.
     pub(super) fn asked_for(&mut self, run: Run, host: usize, deed: &Deed) {
         self.say("asked", host, || format!("run {run} has {} on web{}", deed.action, host + 1));
-        let changes = matches!(deed.action, Action::Drain | Action::Activate { .. } | Action::Route { .. });
+        if deed.back.is_some() {
+            // Whatever it was that failed, such as a step whose time was up.
+            let now = self.now;
+            self.runs[run].failed.entry(host).or_insert(now);
+        }
+        if matches!(deed.action, Action::Flip { .. }) && deed.undo.is_some() {
+            self.check_flip(run, host);
+        }
+        let changes =
+            matches!(deed.action, Action::Drain | Action::Activate { .. } | Action::Route { .. } | Action::Flip { .. });
         if !changes || deed.undo.is_none() || !self.runs[run].touched.insert(host) {
             return;
         }
@@ -28,6 +37,16 @@ impl State {
         let failed = self.runs[run].failed.values().filter(|at| **at < now).count();
         if failed > allowed {
             self.broken(format!("7: run {run} begins with web{} after {failed} failed", host + 1));
+        }
+    }
+
+    /// A host is about to flip: all that are to flip with it were healthy on the release, but for those that failed as is allowed.
+    fn check_flip(&mut self, run: Run, host: usize) {
+        let here = &self.runs[run];
+        let others = here.together.iter().filter(|group| group.contains(&host)).flatten();
+        let missing = others.copied().find(|other| !here.healthy.contains(other) && !here.failed.contains_key(other));
+        if let Some(other) = missing {
+            self.broken(format!("7: run {run} flips web{} before web{} is healthy", host + 1, other + 1));
         }
     }
 
@@ -44,6 +63,11 @@ impl State {
         if !matches!(result, StepResult::Ok(_)) {
             let now = self.now;
             self.runs[run].failed.entry(host).or_insert(now);
+        } else if matches!(deed.action, Action::Health { .. }) && deed.back.is_none() {
+            self.runs[run].healthy.insert(host);
+        }
+        if deed.back.is_some() {
+            self.point_back(run);
         }
     }
 
@@ -75,8 +99,10 @@ impl State {
 
     /// Whether the app is healthy there and fails its users.
     pub(super) fn fails_its_users(&self, host: usize) -> bool {
-        let mut apps = self.hosts[host].apps.iter().filter_map(|app| app.release.as_ref());
-        apps.any(|release| self.quality(host, release) == Quality::Faulty)
+        let here = &self.hosts[host];
+        let routed = here.apps.iter().zip(&here.routed).filter(|(_, routed)| **routed);
+        let mut live = routed.filter_map(|(app, _)| app.release.as_ref());
+        live.any(|release| self.quality(host, release) == Quality::Faulty)
     }
 
     /// A guard says that it has taken everything back. Where no host leaves the balancers, either all go over to the release or none:
@@ -99,7 +125,7 @@ impl State {
                 self.broken(format!("6: run {run} says nothing of web{}", host + 1));
             }
             let here = &self.hosts[host];
-            let mut live = here.apps.iter().filter_map(|app| app.release.as_ref());
+            let mut live = self.live(host).filter_map(|place| here.apps[place].release.as_ref());
             let is_wrong = match outcome.end {
                 End::Done => live.any(|release| release != target) || here.current.as_ref() != Some(target),
                 End::RolledBack => self.reaches(host) && live.any(|release| release == target),
@@ -125,11 +151,24 @@ impl State {
             return;
         }
         for host in 0..self.hosts.len() {
-            let is_well = self.runs_well(host, target, 0..self.hosts[host].apps.len());
+            let is_well = self.runs_well(host, target, self.live(host));
             let is_in = self.balancers.iter().all(|balancer| balancer.servers[host].state == ServerState::Ready);
-            let is_routed = self.hosts[host].routed.iter().all(|routed| *routed);
+            let routed = &self.hosts[host].routed;
+            let is_routed = (0..routed.len()).all(|place| routed[place] == self.live(host).contains(&place));
             if !(is_well && is_in && is_routed) {
                 self.broken(format!("8: at the end web{} does not serve {target} with all it has", host + 1));
+            }
+        }
+    }
+
+    /// Some time after that nothing is kept warm any more. What does not boot is nothing that could be seen on the host.
+    pub(super) fn check_cold(&mut self) {
+        for host in 0..self.hosts.len() {
+            let live = self.live(host);
+            let idle = (0..self.hosts[host].apps.len()).filter(|place| !live.contains(place));
+            for app in idle.filter(|place| self.hosts[host].apps[*place].release.is_some()).collect::<Vec<_>>() {
+                let name = self.app_name(host, app);
+                self.broken(format!("8: at the end {name} still runs, for nobody"));
             }
         }
     }

@@ -15,7 +15,7 @@ pub(super) struct Crashes {
 /// Every strategy, every point, everything that may follow, on a fleet of four hosts.
 pub(super) fn everywhere(base: &Base) -> Crashes {
     let mut crashes = Crashes { played: 0, failed: Vec::new() };
-    for strategy in [StrategyName::Rolling, StrategyName::Hotswap] {
+    for strategy in [StrategyName::Rolling, StrategyName::Hotswap, StrategyName::Preboot] {
         for after in After::ALL {
             let mut setup = Setup::plain(base, 1, strategy, 4, 2, 2);
             setup.after = after;

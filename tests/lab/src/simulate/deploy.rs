@@ -8,14 +8,14 @@ use std::time::Duration;
 use shipit::driver::{self, Audience, preflight};
 use shipit::engine::{Aftermath, Cancel, End, Event, LaneEnd, Outcome, Scheduler};
 use shipit::model::{HostName, Observation, Reach, Release};
-use shipit::plan::{Phase, Plan};
+use shipit::plan::{Action, Lane, Phase, Plan};
 use shipit::strategy::{self, PlanError, PlanInput};
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::Fault;
 use super::fleet::Fleet;
 use super::guard::Refusal;
-use super::state::{Run, RunState};
+use super::state::{Run, RunState, State};
 use super::world::Runner;
 
 /// How a run ended.
@@ -37,6 +37,7 @@ pub(super) enum Exit {
 pub(super) struct Order {
     pub release: Release,
     pub killed_at: Option<u32>,
+    pub killed_back: Option<u32>,
     /// When somebody asks for an end, and for which.
     pub cancels: Vec<(Duration, Cancel)>,
 }
@@ -51,7 +52,12 @@ pub(super) async fn deploy(fleet: &Arc<Fleet>, order: Order) -> Exit {
         let run = state.runs.len();
         state.deploys += 1;
         state.say("begin", run, || format!("run {run} is to deploy {}", order.release.id));
-        state.runs.push(RunState { kill: Some(kill), killed_at: order.killed_at, ..RunState::default() });
+        state.runs.push(RunState {
+            kill: Some(kill),
+            killed_at: order.killed_at,
+            killed_back: order.killed_back,
+            ..RunState::default()
+        });
         run
     });
     let exit = tokio::select! {
@@ -93,6 +99,7 @@ async fn ship(fleet: &Arc<Fleet>, run: Run, order: &Order) -> Exit {
         Ok(plan) => plan,
         Err(error) => return Exit::Preflight(error.to_string()),
     };
+    fleet.with(|state| state.expect_flips(run, &runner.places, &plan, &observed));
     if let Some(sabotage) = setup.sabotage {
         sabotage.spoil(&mut plan);
     }
@@ -201,6 +208,25 @@ impl Runner {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+impl State {
+    /// Which hosts are to flip together, as the observer has it: those of a wave, if one of them has yet to boot the release.
+    fn expect_flips(&mut self, run: Run, places: &BTreeMap<HostName, usize>, plan: &Plan, observed: &Observation) {
+        for wave in &plan.waves {
+            let flips = |lane: &&Lane| lane.steps.iter().any(|step| matches!(step.action, Action::Flip { .. }));
+            let hosts: Vec<&HostName> = wave.lanes.iter().filter(flips).map(|lane| &lane.host).collect();
+            let is_warm = |host: &&HostName| {
+                let idle = &observed.hosts[*host].idle;
+                idle.iter().all(|one| one.healthy && one.running.as_ref() == Some(&plan.release.id))
+            };
+            if hosts.iter().all(is_warm) {
+                self.flips_back += u64::from(!hosts.is_empty());
+            } else {
+                self.runs[run].together.push(hosts.into_iter().map(|host| places[host]).collect());
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ impl State {
         // A process that crashed in the moment in which the runner was lost looks to its guard like a release that does not work.
         let is_crashed = |state: &Self| {
             let mut apps = state.hosts[host].apps.iter();
-            by_guard && apps.any(|app| !app.is_healthy && !app.by_shipit)
+            by_guard && apps.any(|app| !app.is_stopped && !app.is_healthy && !app.by_shipit)
         };
         if process.is_healthy && process.has_traffic && is_crashed(self) {
             self.say("crashed", host, || "the guard takes a crash for a bad release".to_owned());
@@ -44,6 +44,7 @@ impl State {
         }
         let process = &mut self.hosts[host].apps[app];
         process.number = number;
+        process.is_stopped = false;
         process.is_healthy = false;
         process.by_shipit = by_shipit;
         process.release = if matches!(quality, Quality::WontBoot | Quality::Nothing) { None } else { release };
@@ -63,6 +64,25 @@ impl State {
                 }
             });
         });
+    }
+
+    /// Stops an instance as the recipe's command does. The observer asks whether a user notices.
+    pub(super) fn stop(&mut self, host: usize, app: usize, who: &str) {
+        let name = self.app_name(host, app);
+        self.say("stop", host * 8 + app, || format!("{name} is stopped by {who}"));
+        let (number, now) = (self.number(), self.now);
+        let process = &self.hosts[host].apps[app];
+        if process.is_healthy && process.has_traffic {
+            self.broken(format!("1: {name} is stopped by {who} while it takes traffic"));
+        } else if process.is_healthy && process.busy_until > now {
+            self.broken(format!("1: {name} is stopped by {who} with requests in flight"));
+        }
+        let process = &mut self.hosts[host].apps[app];
+        process.number = number;
+        process.is_stopped = true;
+        process.is_healthy = false;
+        process.by_shipit = true;
+        process.release = None;
     }
 
     /// A process dies by itself, and its supervisor starts it again.
@@ -96,7 +116,7 @@ impl State {
             let process = &mut self.hosts[host].apps[app];
             process.number = number;
             process.is_healthy = false;
-            process.by_shipit = false;
+            process.by_shipit = process.is_stopped;
             process.release = None;
         }
     }
@@ -108,13 +128,14 @@ impl State {
         }
         self.say("power", host, || "power is back".to_owned());
         self.stations[host].is_up = true;
-        for app in 0..self.hosts[host].apps.len() {
+        let started = |app: &usize| !self.hosts[host].apps[*app].is_stopped;
+        for app in (0..self.hosts[host].apps.len()).filter(started).collect::<Vec<_>>() {
             let release = self.hosts[host].current.clone();
             self.boot(host, app, release, false);
         }
     }
 
     pub(super) fn app_name(&self, host: usize, app: usize) -> String {
-        format!("{}:{}", self.stations[host].name, self.setup.recipe.app.instances[app])
+        format!("{}:{}", self.stations[host].name, self.setup.recipe.instances()[app])
     }
 }

@@ -20,6 +20,7 @@ mod fault;
 mod fleet;
 mod guard;
 mod haproxy;
+mod idle;
 mod machine;
 mod observe;
 mod random;

@@ -49,13 +49,14 @@ impl Runner {
 impl State {
     fn host_facts(&self, host: usize) -> HostFacts {
         let (here, recipe) = (&self.hosts[host], &self.setup.recipe);
-        let instances = recipe.app.instances.iter().zip(&here.apps).map(|(instance, app)| InstanceFacts {
+        let all = recipe.instances();
+        let instances = all.iter().zip(&here.apps).map(|(instance, app)| InstanceFacts {
             instance: *instance,
             running: app.release.clone(),
             healthy: app.is_healthy,
             memory: None,
         });
-        let routed = recipe.app.instances.iter().zip(&here.routed).filter(|(_, routed)| **routed);
+        let routed = all.iter().zip(&here.routed).filter(|(_, routed)| **routed);
         HostFacts {
             reach: Reach::Reached,
             current: here.current.clone(),
@@ -65,6 +66,7 @@ impl State {
             routed: if recipe.hotswap.is_some() { routed.map(|(one, _)| *one).collect() } else { Vec::new() },
             ..HostFacts::default()
         }
+        .split(recipe.second_set())
     }
 
     fn servers(&self, balancer: usize) -> BTreeMap<ServerName, ServerFacts> {

@@ -1,9 +1,11 @@
 //! Protections taken away one at a time: a campaign that does not notice is worth nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use shipit::engine::{End, Outcome};
-use shipit::plan::{Action, Plan};
+use shipit::model::StrategyName;
+use shipit::plan::{Action, Plan, Step};
 
 use super::fault::Fault;
 
@@ -32,10 +34,15 @@ pub(super) enum Sabotage {
     LastCommandJudges,
     RestartsUnasked,
     KeepsUndone,
+    FlipsAlone,
+    StopsBeforeFlip,
+    UndoStopsLive,
+    KeepsToken,
+    ClearsNothing,
 }
 
 impl Sabotage {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::NoFencing,
         Self::NoLock,
         Self::NoGuard,
@@ -58,6 +65,11 @@ impl Sabotage {
         Self::LastCommandJudges,
         Self::RestartsUnasked,
         Self::KeepsUndone,
+        Self::FlipsAlone,
+        Self::StopsBeforeFlip,
+        Self::UndoStopsLive,
+        Self::KeepsToken,
+        Self::ClearsNothing,
     ];
 
     /// Faults without which the protection is hardly ever needed: they come with each simulation that does without it.
@@ -65,13 +77,27 @@ impl Sabotage {
         match self {
             Self::ReadyUnasked | Self::KeepsUndone => &[Fault::RunnerKilled, Fault::Unhealthy],
             Self::RestartsUnasked => &[Fault::BalancerCutOff, Fault::CommandLost],
+            Self::UndoStopsLive => &[Fault::CommandFails],
+            Self::ClearsNothing => &[Fault::LongRequests],
             _ => &[],
+        }
+    }
+
+    /// The strategy that the protection is one of, where it is not one of all.
+    pub(super) fn strategy(self) -> Option<StrategyName> {
+        match self {
+            Self::FlipsAlone | Self::StopsBeforeFlip | Self::UndoStopsLive | Self::KeepsToken | Self::ClearsNothing => {
+                Some(StrategyName::Preboot)
+            }
+            Self::NoWaitInNginx => Some(StrategyName::Hotswap),
+            _ => None,
         }
     }
 
     /// Changes the plan, where that is what it does.
     pub(super) fn spoil(self, plan: &mut Plan) {
         for lane in plan.waves.iter_mut().flat_map(|wave| &mut wave.lanes) {
+            self.spoil_flip(&mut lane.steps);
             if self == Self::EnablesBeforeHealth {
                 let place = |is: fn(&Action) -> bool| lane.steps.iter().position(|step| is(&step.action));
                 let health = place(|action| matches!(action, Action::Health { .. }));
@@ -80,6 +106,21 @@ impl Sabotage {
                     lane.steps[health..=enable].rotate_right(1);
                 }
             }
+        }
+    }
+
+    fn spoil_flip(self, steps: &mut Vec<Step>) {
+        if self == Self::FlipsAlone {
+            steps.retain(|step| step.action != Action::Meet);
+        }
+        let Some(flip) = steps.iter().position(|step| matches!(step.action, Action::Flip { .. })) else { return };
+        let Some(Action::Flip { to: before }) = steps[flip].undo.first().cloned() else { return };
+        let stop = Action::Stop { instances: before, after: Duration::ZERO };
+        if self == Self::StopsBeforeFlip {
+            steps.insert(flip, Step { action: stop, undo: Vec::new(), timeout: Duration::from_mins(1) });
+        } else if self == Self::UndoStopsLive {
+            let stops = steps.iter_mut().flat_map(|step| &mut step.undo);
+            stops.filter(|undo| matches!(undo, Action::Stop { .. })).for_each(|undo| *undo = stop.clone());
         }
     }
 
@@ -115,6 +156,11 @@ impl fmt::Display for Sabotage {
             Self::FailuresPass => "a step that fails passes for one that did not",
             Self::RestartsUnasked => "a host is restarted without asking the balancers' guards",
             Self::KeepsUndone => "the guard undoes again what the runner has undone",
+            Self::FlipsAlone => "a host flips without waiting for the others",
+            Self::StopsBeforeFlip => "the old instances are stopped before the flip, unasked",
+            Self::UndoStopsLive => "the way back stops the wrong set, unasked",
+            Self::KeepsToken => "who needs warm instances does not call off their end",
+            Self::ClearsNothing => "idle instances are restarted whatever they still serve",
             Self::LastCommandJudges => "the exit code is that of the last command",
         })
     }

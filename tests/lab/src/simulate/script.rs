@@ -21,6 +21,8 @@ pub(super) type Said = Result<(), String>;
 pub(super) enum By {
     Step(Run),
     Guard(Run),
+    /// The host's own, for nobody who is still there.
+    Itself,
 }
 
 /// So long a script waits for another one on the same host.
@@ -82,8 +84,9 @@ impl State {
 
     /// The places of instances among the host's.
     pub(super) fn places(&self, instances: &[Instance]) -> impl Iterator<Item = usize> + use<> {
-        let places = self.setup.recipe.app.instances.iter().enumerate();
-        let places: Vec<usize> = places.filter(|(_, one)| instances.contains(one)).map(|(place, _)| place).collect();
+        let all = self.setup.recipe.instances();
+        let places = all.iter().enumerate().filter(|(_, one)| instances.contains(one));
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
         places.into_iter()
     }
 }
@@ -91,7 +94,8 @@ impl State {
 /// Does `action` on `host`. `None` if the machine went away in the middle.
 pub(super) async fn perform(fleet: &Arc<Fleet>, host: usize, action: &Action, by: By) -> Option<Said> {
     let mut script = Script { fleet, host, by, boot: fleet.with(|state| state.stations[host].boot) };
-    let alone = matches!(action, Action::Stage { .. } | Action::Activate { .. } | Action::Route { .. });
+    let alone =
+        matches!(action, Action::Stage { .. } | Action::Activate { .. } | Action::Route { .. } | Action::Flip { .. });
     if alone && !script.wait_for_its_turn().await? {
         return Some(Err("another script still runs on this host".to_owned()));
     }
@@ -103,16 +107,16 @@ pub(super) async fn perform(fleet: &Arc<Fleet>, host: usize, action: &Action, by
 }
 
 /// A script that runs.
-struct Script<'a> {
-    fleet: &'a Arc<Fleet>,
-    host: usize,
-    by: By,
-    boot: u32,
+pub(super) struct Script<'a> {
+    pub(super) fleet: &'a Arc<Fleet>,
+    pub(super) host: usize,
+    pub(super) by: By,
+    pub(super) boot: u32,
 }
 
 impl Script<'_> {
     /// Looks at the host or changes it, if it is still the machine that the script began on.
-    fn at<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    pub(super) fn at<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
         self.fleet.with(|state| {
             let here = &state.stations[self.host];
             (here.is_up && here.boot == self.boot).then(|| work(state))
@@ -120,22 +124,24 @@ impl Script<'_> {
     }
 
     /// The same for a change: the outside observer asks whose turn it is.
-    fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    pub(super) fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
         self.at(|state| {
-            let (By::Step(run) | By::Guard(run)) = self.by;
-            state.effect(self.host, run);
+            if let By::Step(run) | By::Guard(run) = self.by {
+                state.effect(self.host, run);
+            }
             work(state)
         })
     }
 
-    fn who(&self) -> String {
+    pub(super) fn who(&self) -> String {
         match self.by {
             By::Step(run) => format!("run {run}"),
             By::Guard(run) => format!("the guard of run {run}"),
+            By::Itself => "its host".to_owned(),
         }
     }
 
-    async fn wait_for_its_turn(&mut self) -> Option<bool> {
+    pub(super) async fn wait_for_its_turn(&self) -> Option<bool> {
         let mut waited = Duration::ZERO;
         loop {
             let got = self.at(|state| !std::mem::replace(&mut state.hosts[self.host].is_taken, true))?;
@@ -168,14 +174,11 @@ impl Script<'_> {
             Action::Warm { instances, .. } => self.warm(instances).await,
             Action::Route { to } => self.route(to).await,
             Action::Confirm { release, keep, .. } => self.confirm(release, *keep),
-            // What balancers do is theirs; and no preboot is simulated.
-            Action::Drain
-            | Action::Enable { .. }
-            | Action::Watch
-            | Action::Meet
-            | Action::Flip { .. }
-            | Action::Clear { .. }
-            | Action::Stop { .. } => Some(Ok(())),
+            Action::Flip { to } => self.flip(to).await,
+            Action::Clear { instances } => self.clear(instances).await,
+            Action::Stop { instances, after } => self.stop(instances, *after).await,
+            // What balancers do is theirs, and that hosts meet is the scheduler's.
+            Action::Drain | Action::Enable { .. } | Action::Watch | Action::Meet => Some(Ok(())),
         }
     }
 
@@ -223,7 +226,10 @@ impl Script<'_> {
             self.change(|state| state.point_current(self.host, None))?;
             self.fleet.pause(1, 5).await;
         }
-        self.change(|state| state.point_current(self.host, release))?;
+        self.change(|state| {
+            state.supersede(self.host, instances);
+            state.point_current(self.host, release);
+        })?;
         let Some(release) = release else { return Some(Ok(())) };
         for place in self.at(|state| state.places(instances))? {
             self.change(|state| {
@@ -259,28 +265,21 @@ impl Script<'_> {
     /// Tells nginx, and waits until nothing is left on the instances that are out.
     async fn route(&self, to: &[Instance]) -> Option<Said> {
         self.fleet.pause(50, 400).await;
-        let before = self.change(|state| {
-            let mut routed = vec![false; state.hosts[self.host].routed.len()];
-            state.places(to).for_each(|place| routed[place] = true);
-            state.say("route", self.host, || format!("web{} routes to {to:?}", self.host + 1));
-            std::mem::replace(&mut state.hosts[self.host].routed, routed)
-        })?;
+        let before = self.change(|state| state.send_traffic(self.host, to))?;
+        let set = self.at(|state| to.first().map_or(Vec::new(), |one| state.setup.recipe.set_of(*one).to_vec()))?;
+        let drained: Vec<usize> = self.at(|state| state.places(&set).collect())?;
         let limit = self.at(|state| state.setup.recipe.drain.timeout)?;
-        let mut waited = Duration::ZERO;
-        while self.at(|state| state.is_busy_outside(self.host))? {
-            if waited >= limit {
-                return self.give_up_drain(before);
-            }
-            waited += POLL * 2;
-            tokio::time::sleep(POLL * 2).await;
+        let waits = !self.at(|state| state.sabotaged(Sabotage::NoWaitInNginx))?;
+        if waits && !self.wait_until_free(&drained, limit).await? {
+            return self.give_up_drain(before, &drained);
         }
         Some(Ok(()))
     }
 
-    fn give_up_drain(&self, before: Vec<bool>) -> Option<Said> {
+    fn give_up_drain(&self, before: Vec<bool>, drained: &[usize]) -> Option<Said> {
         self.change(|state| {
             if state.setup.recipe.drain.leftover == Leftover::Cut {
-                state.cut_off_outside(self.host);
+                state.cut_off_unrouted(self.host, drained);
                 return Ok(());
             }
             state.hosts[self.host].routed = before;
@@ -291,7 +290,7 @@ impl Script<'_> {
     /// Reads back, notes that it was confirmed, and removes what is not needed any more.
     fn confirm(&self, release: &Release, keep: usize) -> Option<Said> {
         self.change(|state| {
-            let all = 0..state.hosts[self.host].apps.len();
+            let all = state.live(self.host);
             if !state.runs_well(self.host, &release.id, all) {
                 return Err("it does not run the release".to_owned());
             }
@@ -300,8 +299,9 @@ impl Script<'_> {
                 here.confirmed.push(release.id.clone());
             }
             here.undo.clear();
-            let (By::Step(run) | By::Guard(run)) = self.by;
-            state.runs[run].confirmed.insert(self.host);
+            if let By::Step(run) | By::Guard(run) = self.by {
+                state.runs[run].confirmed.insert(self.host);
+            }
             state.prune(self.host, keep);
             Ok(())
         })
@@ -328,19 +328,6 @@ impl State {
         if !is_whole {
             self.broken(format!("5: current of web{} names {word}, which is no complete release", host + 1));
         }
-    }
-
-    /// Whether instances that get nothing new have requests in flight.
-    fn is_busy_outside(&self, host: usize) -> bool {
-        let here = &self.hosts[host];
-        let mut out = here.apps.iter().zip(&here.routed).filter(|(_, routed)| !**routed);
-        out.any(|(app, _)| app.is_healthy && app.busy_until > self.now) && !self.sabotaged(Sabotage::NoWaitInNginx)
-    }
-
-    fn cut_off_outside(&mut self, host: usize) {
-        let (now, here) = (self.now, &mut self.hosts[host]);
-        let out = here.apps.iter_mut().zip(&here.routed).filter(|(_, routed)| !**routed);
-        out.for_each(|(app, _)| app.busy_until = now);
     }
 
     /// Removes old releases: the newest stay, what runs, what `current` names, and the two that were confirmed last.

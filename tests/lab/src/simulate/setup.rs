@@ -78,6 +78,8 @@ pub(super) struct Setup {
     pub last: After,
     /// The runner is killed at this point, where points are before and after everything that it does.
     pub killed_at: Option<u32>,
+    /// The same after so many things that it has taken back.
+    pub killed_back: Option<u32>,
     pub sabotage: Option<Sabotage>,
 }
 
@@ -85,7 +87,7 @@ impl Setup {
     /// What `seed` says.
     pub(super) fn draw(base: &Base, seed: u64, strategy: Option<StrategyName>, sabotage: Option<Sabotage>) -> Self {
         let mut random = Random::of(seed);
-        let strategy = strategy.unwrap_or_else(|| random.pick(&[StrategyName::Rolling, StrategyName::Hotswap]));
+        let strategy = sabotage.and_then(Sabotage::strategy).or(strategy).unwrap_or_else(|| random.pick(&STRATEGIES));
         let hosts = random.place(8) + 1;
         let balancers = random.place(2) + 1;
         let least = if strategy == StrategyName::Hotswap { 2 } else { 1 };
@@ -97,12 +99,15 @@ impl Setup {
         setup.check = if random.chance(250) { random.millis(2000, 5000) } else { random.millis(300, 2000) };
         setup.fall = random.pick(&[1, 2, 3]);
         // On the way back from its first release a hot-swapped host has nothing that could be asked for its health.
-        setup.is_first = strategy == StrategyName::Rolling && random.chance(60);
+        setup.is_first = strategy != StrategyName::Hotswap && random.chance(60);
         setup.after = random.pick(&After::ALL);
         setup.last = random.pick(&After::ALL[1..]);
         if setup.swarm.has(Fault::RunnerKilled) {
             let points = u64::try_from(hosts * (instances + 2) * 8).unwrap_or(u64::MAX);
             setup.killed_at = u32::try_from(random.between(1, points)).ok();
+            if sabotage == Some(Sabotage::KeepsUndone) || random.chance(200) {
+                (setup.killed_at, setup.killed_back) = (None, u32::try_from(random.between(1, 8)).ok());
+            }
         }
         setup.sabotage = sabotage;
         setup
@@ -123,6 +128,10 @@ impl Setup {
         inventory.hosts = web.into_iter().take(hosts).chain(lb.into_iter().take(balancers)).collect();
         let mut recipe = base.recipe.clone();
         recipe.app.instances.truncate(instances);
+        match &mut recipe.preboot {
+            Some(preboot) if strategy == StrategyName::Preboot => preboot.instances.truncate(instances),
+            other => *other = None,
+        }
         let tasks = std::mem::take(&mut recipe.tasks);
         let floor = u32::from(hosts > 1);
         inventory.limits.min_serving = Amount::Count(floor);
@@ -153,6 +162,7 @@ impl Setup {
             after: After::Nothing,
             last: After::Next,
             killed_at: None,
+            killed_back: None,
             sabotage: None,
         }
     }
@@ -182,7 +192,7 @@ impl Setup {
         let limits = self.options.limits;
         format!(
             "{} on {} hosts with {} instances behind {} balancers; in flight {}, floor {}, failures allowed {}, canary {}; \
-             then {:?}, at last {:?}; haproxy checks every {:?}, fall {}, rise {}; killed at {:?}; faults: {}",
+             then {:?}, at last {:?}; haproxy checks every {:?}, fall {}, rise {}; killed at {:?}, on the way back {:?}; faults: {}",
             self.options.strategy,
             self.hosts,
             self.recipe.app.instances.len(),
@@ -197,10 +207,16 @@ impl Setup {
             self.fall,
             self.rise,
             self.killed_at,
+            self.killed_back,
             self.swarm.names(),
         )
     }
 }
+
+const STRATEGIES: [StrategyName; 3] = [StrategyName::Rolling, StrategyName::Hotswap, StrategyName::Preboot];
+
+/// How long an old release is kept warm, in seconds: not at all, until somebody may want it back, and for long.
+const WARM: [u64; 4] = [0, 15, 60, 600];
 
 /// The recipe with what chance changes about it.
 fn recipe(setup: &Setup, random: &mut Random) -> Recipe {
@@ -216,6 +232,9 @@ fn recipe(setup: &Setup, random: &mut Random) -> Recipe {
     }
     if random.chance(250) || setup.swarm.has(Fault::TaskFails) {
         recipe.tasks.clone_from(&setup.tasks);
+    }
+    if let Some(preboot) = &mut recipe.preboot {
+        preboot.keep_warm = Duration::from_secs(random.pick(&WARM));
     }
     recipe.release.keep = random.place(3) + 2;
     recipe

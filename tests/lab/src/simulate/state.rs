@@ -41,6 +41,8 @@ pub(super) struct State {
     /// How far the wall clock of the runner is off, in seconds.
     pub clock: i64,
     pub deploys: u64,
+    /// Waves that went over to a release which was still warm.
+    pub flips_back: u64,
     /// The release that the whole fleet last ran, confirmed on every host.
     pub settled: Option<Release>,
 }
@@ -77,11 +79,14 @@ pub(super) struct Host {
     pub releases: BTreeMap<ReleaseId, Stored>,
     pub current: Option<ReleaseId>,
     pub confirmed: Vec<ReleaseId>,
+    /// The recipe's instances in its order, the second set after the first.
     pub apps: Vec<App>,
     /// The instances that nginx sends traffic to.
     pub routed: Vec<bool>,
     /// What the guard was told.
     pub undo: BTreeMap<usize, Undo>,
+    /// What a process of the host's own, which is to stop instances later, wants to find here to go on.
+    pub retire: Option<u64>,
     /// A script that changes the host runs: others wait for it.
     pub is_taken: bool,
     pub serves: bool,
@@ -103,8 +108,11 @@ pub(super) struct Stored {
 
 /// One process of the app.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(super) struct App {
     pub release: Option<ReleaseId>,
+    /// It was stopped on purpose, or never started: nobody starts it but shipit.
+    pub is_stopped: bool,
     pub is_healthy: bool,
     /// That it is not healthy is shipit's doing.
     pub by_shipit: bool,
@@ -195,6 +203,13 @@ pub(super) struct RunState {
     pub to_forget: BTreeSet<usize>,
     /// Hosts that were confirmed.
     pub confirmed: BTreeSet<usize>,
+    /// Hosts that are to flip together, if at all.
+    pub together: Vec<BTreeSet<usize>>,
+    /// Hosts that were healthy on the release.
+    pub healthy: BTreeSet<usize>,
+    /// Things that were taken back, and the one after which the runner is killed.
+    pub backs: u32,
+    pub killed_back: Option<u32>,
 }
 
 impl State {

@@ -23,6 +23,7 @@ pub(super) struct Told {
     pub violations: Vec<String>,
     pub counts: Counts,
     pub deploys: u64,
+    pub flips_back: u64,
     pub exits: Vec<Exit>,
     pub fingerprint: u64,
     pub lines: Vec<String>,
@@ -41,6 +42,7 @@ pub(super) fn play(setup: Setup, with_lines: bool) -> Told {
             violations: std::mem::take(&mut state.violations),
             counts: state.counts,
             deploys: state.deploys,
+            flips_back: state.flips_back,
             exits,
             fingerprint: state.trace.fingerprint(),
             points: state.runs[0].points,
@@ -55,13 +57,14 @@ async fn tell(fleet: &Arc<Fleet>) -> Vec<Exit> {
     let release = fleet.with(State::release);
     let first = async {
         let cancels = fleet.with(State::cancels);
-        let killed_at = fleet.setup.killed_at;
-        deploy(fleet, Order { release: release.clone(), killed_at, cancels }).await
+        let Setup { killed_at, killed_back, .. } = fleet.setup;
+        deploy(fleet, Order { release: release.clone(), killed_at, killed_back, cancels }).await
     };
     let (exit, second) = tokio::join!(first, second(fleet));
     let mut exits: Vec<Exit> = [exit].into_iter().chain(second).collect();
-    // By now the guards of a run that was killed are done, and the observer has looked.
-    tokio::time::sleep(Duration::from_secs(40)).await;
+    // By then the guards of a run that was killed are done, and the observer has looked.
+    let is_soon = fleet.setup.recipe.preboot.is_some() && !exits.contains(&Exit::Killed);
+    fleet.pause(if is_soon { 1000 } else { 40_000 }, 40_000).await;
     if let Some(order) = order(fleet, fleet.setup.after, &release, before.as_ref()) {
         exits.push(deploy(fleet, order).await);
         tokio::time::sleep(Duration::from_secs(40)).await;
@@ -71,11 +74,16 @@ async fn tell(fleet: &Arc<Fleet>) -> Vec<Exit> {
     if let Some(order) = order(fleet, fleet.setup.last, &release, before.as_ref()) {
         let target = order.release.id.clone();
         let mut exit = deploy(fleet, order).await;
+        let is_warm = exit == Exit::Run(shipit::engine::End::Done);
         if exit == Exit::Nothing {
             exit = Exit::Run(shipit::engine::End::Done);
         }
         fleet.with(|state| state.check_calm(&exit, &target));
         exits.push(exit);
+        if let Some(preboot) = fleet.setup.recipe.preboot.as_ref().filter(|_| is_warm) {
+            tokio::time::sleep(preboot.keep_warm + Duration::from_mins(2)).await;
+            fleet.with(State::check_cold);
+        }
     }
     exits
 }
@@ -90,7 +98,7 @@ async fn second(fleet: &Arc<Fleet>) -> Option<Exit> {
         state.fired(Fault::SecondDeploy, 0, String::new);
         state.release()
     });
-    Some(deploy(fleet, Order { release, killed_at: None, cancels: Vec::new() }).await)
+    Some(deploy(fleet, Order { release, killed_at: None, killed_back: None, cancels: Vec::new() }).await)
 }
 
 /// What somebody asks for after `release`.
@@ -104,7 +112,7 @@ fn order(fleet: &Arc<Fleet>, after: After, release: &Release, before: Option<&Re
             _ => Some(state.release()),
         }
     })?;
-    Some(Order { release, killed_at: None, cancels: Vec::new() })
+    Some(Order { release, killed_at: None, killed_back: None, cancels: Vec::new() })
 }
 
 impl State {
@@ -128,6 +136,7 @@ impl State {
             numbers: 0,
             clock: 0,
             deploys: 0,
+            flips_back: 0,
             settled: None,
             setup,
         };
@@ -168,6 +177,7 @@ impl State {
         let current = old.last().map(|release| release.id.clone());
         let app = App {
             release: current.clone(),
+            is_stopped: false,
             is_healthy: current.is_some(),
             by_shipit: false,
             number: 0,
@@ -175,14 +185,17 @@ impl State {
             has_traffic: false,
         };
         let stored = |release: &Release| Stored { release: release.clone(), is_whole: true, is_sealed: true };
-        let instances = self.setup.recipe.app.instances.len();
+        let never = App { release: None, is_stopped: true, is_healthy: false, by_shipit: true, ..app.clone() };
+        let first = self.setup.recipe.app.instances.len();
+        let all = self.setup.recipe.instances().len();
         Host {
             disk_is_full: false,
             releases: old.iter().map(|release| (release.id.clone(), stored(release))).collect(),
             current,
             confirmed: old.iter().map(|release| release.id.clone()).collect(),
-            apps: vec![app; instances],
-            routed: vec![true; instances],
+            apps: (0..all).map(|place| if place < first { app.clone() } else { never.clone() }).collect(),
+            routed: (0..all).map(|place| place < first).collect(),
+            retire: None,
             undo: BTreeMap::new(),
             is_taken: false,
             serves: false,

@@ -223,6 +223,16 @@ impl State {
         }
     }
 
+    /// The same after so many things that were taken back.
+    pub(super) fn point_back(&mut self, run: Run) {
+        let state = &mut self.runs[run];
+        state.backs += 1;
+        if !state.is_over && state.killed_back == Some(state.backs) {
+            self.fired(Fault::RunnerKilled, run, String::new);
+            self.kill(run);
+        }
+    }
+
     /// What becomes of a command.
     fn line(&mut self, host: usize, action: &Action) -> Line {
         for (fault, permille, line) in [
