@@ -256,6 +256,24 @@ fn what_can_not_be_undone_is_told_to_the_next() {
     }
 }
 
+/// As logind does with `KillUserProcesses=yes`: every process of the session hears it, the guard among them.
+#[test]
+fn a_session_that_ends_while_its_guard_acts_does_not_keep_it_from_that() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let mut talk = standing(&rig, "run");
+        let guard = rig.root.join(".shipit/guard");
+        let done = rig.root.join("done");
+        let ends =
+            format!("if mkdir '{0}/once'; then read -r run pid start <'{0}/acting'; kill $pid $$; fi", guard.display());
+        fs::write(guard.join("undo/001"), format!("{ends}; : >'{}'\n", done.display())).unwrap();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert!(done.exists(), "{}", shell.name);
+        assert!(!rig.root.join(".shipit/broken").exists(), "{}", shell.name);
+    }
+}
+
 #[test]
 fn a_lock_that_is_broken_has_its_guard_undo_and_go() {
     for shell in shells() {

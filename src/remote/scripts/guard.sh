@@ -269,15 +269,25 @@ journal() {
     printf '%s %s guard: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$1" >>"$STATE/guard.log" 2>/dev/null
 }
 
+put_back() {
+    # Servers first: that takes a moment, and a host that can't be helped must not keep them waiting.
+    put_servers_back
+    wait_for_steps
+    undo
+}
+
 act() {
     # By its name, which needs no room on a full disk.
     mv -f "$GUARD/run" "$GUARD/acting" 2>/dev/null
     rm -f "$GUARD/last"
     say acts
-    # Servers first: that takes a moment, and a host that can't be helped must not keep them waiting.
-    put_servers_back
-    wait_for_steps
-    undo
+    told_to_go=''
+    put_back
+    # A login session that is ended tells every process in it to go, and what was at work for this guard did.
+    if [ -n "$BROKEN" ] && [ -n "$told_to_go" ]; then
+        BROKEN=''
+        put_back
+    fi
     if [ -n "$BROKEN" ]; then
         journal "$BROKEN"
         printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
