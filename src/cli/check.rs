@@ -35,6 +35,7 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
     let mut observed = fleet.observe(&apps, Purpose::Deploy, None).await;
     fleet.check_routes(&apps, &mut observed).await;
+    fleet.check_posts(&mut observed).await;
     let survey = preflight(&observed, inventory, &apps, |host| fleet.unreachable(host)?.help.clone());
     fleet.close().await;
     transport.close().await;

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use shipit::plan::Action;
-use shipit::remote::{Call, Deputy, LockVerb, read_lock};
+use shipit::balancer::ASK;
+use shipit::remote::{Call, Deputy, LockVerb, check_post, read_lock, read_post};
 use shipit::transport::{Output, Script};
 
 use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
@@ -344,6 +345,23 @@ fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first
         second.hears("over");
         let _third = at_balancer("third");
         eventually("the server is put back", || told().ends_with("set server app/web3 state ready\n"));
+    }
+}
+
+#[test]
+fn a_check_tells_what_would_keep_a_guard_from_its_post() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let told = |ask: &str| {
+            let done = rig.run(&check_post("/run/admin.sock", ask));
+            done.ok();
+            read_post(&Output { stdout: done.stdout, ..Output::default() })
+        };
+        assert_eq!(told(&ask(&rig.root)), [], "{}", shell.name);
+        let nobody = told(ASK);
+        let [problem] = &nobody[..] else { panic!("{}: {nobody:?}", shell.name) };
+        assert!(problem.what.contains("no way to haproxy's socket /run/admin.sock: socat: "), "{problem:?}");
+        assert!(problem.help.as_ref().is_some_and(|help| help.starts_with("install socat")), "{problem:?}");
     }
 }
 

@@ -34,15 +34,6 @@ take_lock() {
     flock -n 9
 }
 
-# check_way: without a way to the socket from here this guard could not put anything back.
-check_way() {
-    [ -n "$SOCKET" ] || return 0
-    COMMANDS='show info'
-    told=$(WAY='' && eval "$ASK" 2>&1) || fail "the guard has no way to haproxy's socket $SOCKET: $(printf %s "$told" | tail -n 1)" \
-        "install socat, python3 or perl, and let $(id -un) use the socket"
-    WAY=${told%%"$NL"*}
-}
-
 # open_lock: the lock, or the end of this guard with the words why not.
 open_lock() {
     [ -d "$GUARD" ] || (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
@@ -303,7 +294,7 @@ BROKEN=''
 exec 3<&0
 find_state
 open_lock
-check_way
+[ -z "$SOCKET" ] || look_for_way || fail "$NO_WAY" "$NO_WAY_HELP"
 if [ -n "$ATTACH" ]; then
     stand
 else
