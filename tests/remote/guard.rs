@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use shipit::plan::Action;
 use shipit::balancer::ASK;
+use shipit::plan::Action;
 use shipit::remote::{Call, Deputy, LockVerb, check_post, read_lock, read_post};
 use shipit::transport::{Output, Script};
 
