@@ -33,7 +33,8 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     };
     let hosts = needed(inventory, recipe, &apps);
     let fleet = Fleet::connect(&transport, project.inventory.clone(), project.recipe.clone(), &hosts).await;
-    let observed = fleet.observe_routed(&apps, Purpose::Deploy, None, &apps).await;
+    let mut observed = fleet.observe_routed(&apps, Purpose::Deploy, None, &apps).await;
+    fleet.check_posts(&mut observed).await;
     let survey = preflight(&observed, inventory, &apps, |host| fleet.unreachable(host)?.help.clone());
     fleet.close().await;
     transport.close().await;

@@ -4,6 +4,7 @@ use super::app::{App, print};
 use super::args::Exec;
 use super::exit::Exit;
 use super::hosts::picked;
+use super::lock::warn_if_held;
 use super::open::Open;
 use super::say;
 use crate::model::{HostName, Tone, clean};
@@ -29,6 +30,7 @@ pub async fn run(app: &App, args: &Exec) -> Exit {
     };
     let exit = match picked(app, &open.project, args.only.as_ref(), args.except.as_ref()) {
         Ok(hosts) => {
+            warn_if_held(app, &open, &hosts).await;
             let done = open.fleet.execute(&hosts, &command, args.timeout).await;
             let unreachable = |host: &HostName| open.fleet.unreachable(host).map(ToString::to_string);
             let all_well = done

@@ -3,6 +3,7 @@
 use super::app::App;
 use super::args::{AnyEnvironment, Drain, Enable};
 use super::exit::Exit;
+use super::lock::quiet;
 use super::open::Open;
 use crate::balancer::BalancerError;
 use crate::engine::End;
@@ -16,7 +17,10 @@ pub async fn drain(app: &App, args: &Drain) -> Exit {
         Err(exit) => return exit,
     };
     let exit = match open.project.inventory.host(&args.host) {
-        Some(host) => take_out(app, &open, host, args.force).await,
+        Some(host) => match quiet(app, &open, args.force).await {
+            Ok(()) => take_out(app, &open, host, args.force).await,
+            Err(exit) => exit,
+        },
         None => Exit::Config,
     };
     open.close().await;
@@ -30,9 +34,9 @@ pub async fn enable(app: &App, args: &Enable) -> Exit {
         Err(exit) => return exit,
     };
     let exit = match open.project.inventory.host(&args.host) {
-        Some(host) => match open.fleet.put_in(host, &progress(app, host)).await {
-            Ok(()) => told(app, &open, &format!("{} serves", host.name)).await,
-            Err(error) => failed(app, &error),
+        Some(host) => match quiet(app, &open, args.force).await {
+            Ok(()) => put_in(app, &open, host).await,
+            Err(exit) => exit,
         },
         None => Exit::Config,
     };
@@ -85,6 +89,13 @@ async fn take_out(app: &App, open: &Open, host: &Host, force: bool) -> Exit {
             let back = format!("shipit enable {} {}", host.name, open.project.inventory.environment);
             told(app, open, &format!("{} is out ({note}); `{back}` puts it back", host.name)).await
         }
+        Err(error) => failed(app, &error),
+    }
+}
+
+async fn put_in(app: &App, open: &Open, host: &Host) -> Exit {
+    match open.fleet.put_in(host, &progress(app, host)).await {
+        Ok(()) => told(app, open, &format!("{} serves", host.name)).await,
         Err(error) => failed(app, &error),
     }
 }

@@ -44,6 +44,40 @@ pub async fn lock(app: &App, fleet: &mut Fleet<OpenSsh>, watchword: &Watchword, 
     }
 }
 
+/// Waits, as long as `--lock-wait` says, until no run is under way on the balancers that `open` leads to; says who it is
+/// and the way out if one still is. Nothing is held: what is done by hand is done in a moment. A lock that a person took
+/// keeps others from deploying, not from this.
+pub async fn quiet(app: &App, open: &Open, force: bool) -> Result<(), Exit> {
+    let end = Instant::now() + app.global.lock_wait.unwrap_or_default();
+    loop {
+        let Some((holder, by_hand)) = who_holds(open, &[]).await else { return Ok(()) };
+        if by_hand || force {
+            say::warning(app.paint(), &words(&holder));
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            let help = "what it has under way would not expect this: wait for it with `--lock-wait 10m`, or do it all the same with `--force`";
+            return Err(app.refuse(Exit::Locked, &words(&holder), Some(help)));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Warns if somebody holds the lock of one of `hosts`.
+pub async fn warn_if_held(app: &App, open: &Open, hosts: &[&Host]) {
+    if let Some((held, _)) = who_holds(open, hosts).await {
+        say::warning(app.paint(), &words(&held));
+    }
+}
+
+/// Who holds the lock of one of `hosts` or of a balancer, and whether that is a person.
+async fn who_holds(open: &Open, hosts: &[&Host]) -> Option<(LockHeld, bool)> {
+    let answers = open.fleet.lock(hosts, &LockVerb::Status).await;
+    let states = answers.into_iter().filter_map(|(host, answer)| Some((host, read_lock(&answer.ok()?))));
+    let mut held = states.filter(|(_, state)| !state.holder.is_empty());
+    held.next().map(|(host, state)| (LockHeld { host, holder: state.holder }, state.by_hand))
+}
+
 /// `shipit lock`.
 pub async fn run(app: &App, args: &Lock) -> Exit {
     match args {

@@ -15,11 +15,11 @@ use crate::model::{
     Failure, Host, HostFacts, HostName, Inventory, Observation, Problem, Reach, Recipe, Release, RunId, Size,
     StepResult, View,
 };
-use crate::remote::{LockVerb, Purpose, RouteCheck, Site, judge, look, read_check, read_facts};
+use crate::remote::{LockVerb, Purpose, Site, judge, look, read_facts};
 use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
-const LOOK_SLACK: Duration = Duration::from_mins(1);
+pub(super) const LOOK_SLACK: Duration = Duration::from_mins(1);
 
 /// What a word with a lock may take; to break one is to wait for what its guard has to put back.
 const LOCK: Duration = Duration::from_mins(2);
@@ -203,43 +203,6 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
-    /// [`Self::observe`], and for those of `routed` [`Self::check_routes`], all at once.
-    pub async fn observe_routed(
-        &self,
-        hosts: &[&Host],
-        purpose: Purpose,
-        coming: Option<(&Release, Size)>,
-        routed: &[&Host],
-    ) -> Observation {
-        let (mut observed, checks) = futures::join!(self.observe(hosts, purpose, coming), self.route_checks(routed));
-        add(checks, &mut observed);
-        observed
-    }
-
-    /// Adds to what was `observed` what stands in the way of telling the local nginx where to send traffic, and what that costs.
-    pub async fn check_routes(&self, hosts: &[&Host], observed: &mut Observation) {
-        add(self.route_checks(hosts).await, observed);
-    }
-
-    async fn route_checks(&self, hosts: &[&Host]) -> Vec<(HostName, RouteCheck)> {
-        let limit = self.recipe.health.timeout + LOOK_SLACK;
-        let site = self.site();
-        let checks = hosts.iter().filter_map(|host| {
-            let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
-            Some(async move {
-                let check = match session.run(&script, limit, &Progress::unheard()).await {
-                    Ok(output) => read_check(&output),
-                    Err(error) => {
-                        let problem = Problem { what: error.to_string(), help: None };
-                        RouteCheck { problems: vec![problem], notes: Vec::new() }
-                    }
-                };
-                (host.name.clone(), check)
-            })
-        });
-        join_all(checks).await
-    }
-
     /// Who serves, as far as that can be seen, and why not all of it can. The `healthy` have just been asked, and are not
     /// asked again.
     pub async fn who_serves(&self, healthy: &BTreeSet<HostName>) -> (View, Option<String>) {
@@ -269,15 +232,6 @@ impl<T: Transport> Fleet<T> {
         drop(self.balancers);
         let sessions = self.sessions.into_values().filter_map(Arc::into_inner);
         join_all(sessions.map(Session::close)).await;
-    }
-}
-
-fn add(checks: Vec<(HostName, RouteCheck)>, observed: &mut Observation) {
-    for (host, RouteCheck { problems, notes }) in checks {
-        if let Some(facts) = observed.hosts.get_mut(&host) {
-            facts.problems.extend(problems);
-            facts.notes.extend(notes);
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod acts;
 mod cargo;
+mod checks;
 mod fleet;
 mod guard;
 mod guards;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::answer::words;
+use super::facts::problem;
 use super::{COMMON, Site, seconds};
-use crate::model::{Host, Instance, ReleaseId, clean};
+use crate::model::{Host, Instance, Problem, ReleaseId, clean};
 use crate::plan::Action;
 use crate::transport::{Output, Script, standing};
 
@@ -22,6 +23,7 @@ const BUSY: Duration = Duration::from_mins(2);
 const PATIENCE: Duration = Duration::from_mins(3);
 
 const STATE: &str = include_str!("scripts/state.sh");
+const WAY: &str = include_str!("scripts/way.sh");
 
 /// What a person does with the lock of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +127,7 @@ impl Call<'_> {
     fn script(&self) -> Script {
         Script::new(include_str!("scripts/guard.sh"))
             .using(STATE)
+            .using(WAY)
             .using(COMMON)
             .with("RUN", self.run)
             .with_lines("HOLDER", self.holder)
@@ -134,6 +137,24 @@ impl Call<'_> {
             .with("BUSY", seconds(BUSY))
             .with("PATIENCE", seconds(PATIENCE))
     }
+}
+
+/// The script that looks, changing nothing, whether a guard could stand at haproxy's `socket`, asked by the text of `ask`.
+#[must_use]
+pub fn check_post(socket: &str, ask: &str) -> Script {
+    Script::new(include_str!("scripts/check_post.sh"))
+        .using(STATE)
+        .using(WAY)
+        .using(COMMON)
+        .with("STATE", "")
+        .with("SOCKET", socket)
+        .with("ASK", ask)
+}
+
+/// Reads the answer of [`check_post`].
+#[must_use]
+pub fn read_post(output: &Output) -> Vec<Problem> {
+    words(&output.stdout, "problem").map(problem).collect()
 }
 
 impl Site<'_> {

@@ -7,8 +7,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use shipit::balancer::ASK;
 use shipit::plan::Action;
-use shipit::remote::{Call, LockVerb, Undo, read_lock};
+use shipit::remote::{Call, LockVerb, Undo, check_post, read_lock, read_post};
 use shipit::transport::{Output, Script};
 
 use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
@@ -255,6 +256,24 @@ fn what_can_not_be_undone_is_told_to_the_next() {
     }
 }
 
+/// As logind does with `KillUserProcesses=yes`: every process of the session hears it, the guard among them.
+#[test]
+fn a_session_that_ends_while_its_guard_acts_does_not_keep_it_from_that() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let mut talk = standing(&rig, "run");
+        let guard = rig.root.join(".shipit/guard");
+        let done = rig.root.join("done");
+        let ends =
+            format!("if mkdir '{0}/once'; then read -r run pid start <'{0}/acting'; kill $pid $$; fi", guard.display());
+        fs::write(guard.join("undo/001"), format!("{ends}; : >'{}'\n", done.display())).unwrap();
+        talk.is_cut_off();
+        talk.hears("over");
+        assert!(done.exists(), "{}", shell.name);
+        assert!(!rig.root.join(".shipit/broken").exists(), "{}", shell.name);
+    }
+}
+
 #[test]
 fn a_lock_that_is_broken_has_its_guard_undo_and_go() {
     for shell in shells() {
@@ -325,6 +344,23 @@ fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first
         second.hears("over");
         let _third = at_balancer("third");
         eventually("the server is put back", || told().ends_with("set server app/web3 state ready\n"));
+    }
+}
+
+#[test]
+fn a_check_tells_what_would_keep_a_guard_from_its_post() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let told = |ask: &str| {
+            let done = rig.run(&check_post("/run/admin.sock", ask));
+            done.ok();
+            read_post(&Output { stdout: done.stdout, ..Output::default() })
+        };
+        assert_eq!(told(&ask(&rig.root)), [], "{}", shell.name);
+        let nobody = told(ASK);
+        let [problem] = &nobody[..] else { panic!("{}: {nobody:?}", shell.name) };
+        assert!(problem.what.contains("no way to haproxy's socket /run/admin.sock: socat: "), "{problem:?}");
+        assert!(problem.help.as_ref().is_some_and(|help| help.starts_with("install socat")), "{problem:?}");
     }
 }
 

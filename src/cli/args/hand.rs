@@ -13,7 +13,9 @@ use crate::model::{HostName, Selector};
 #[command(after_help = "\
 Examples:
   shipit drain web3 production         out of every balancer, and its last request is waited for
-  shipit enable web3 production        in again, as soon as the balancers' own checks pass")]
+  shipit enable web3 production        in again, as soon as the balancers' own checks pass
+
+While a deploy is under way it is refused (exit code 12); --lock-wait 10m waits for its end.")]
 pub struct Drain {
     /// The host
     #[arg(value_name = "HOST")]
@@ -21,7 +23,7 @@ pub struct Drain {
     /// Where.
     #[command(flatten)]
     pub environment: AnyEnvironment,
-    /// Even if fewer hosts than min-serving would be left
+    /// Even if fewer hosts than min-serving would be left, or a deploy is under way
     #[arg(long)]
     pub force: bool,
 }
@@ -30,7 +32,9 @@ pub struct Drain {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  shipit enable web3 production        waits until every balancer says that it is up")]
+  shipit enable web3 production        waits until every balancer says that it is up
+
+While a deploy is under way it is refused (exit code 12): the host may be out for its restart.")]
 pub struct Enable {
     /// The host
     #[arg(value_name = "HOST")]
@@ -38,6 +42,9 @@ pub struct Enable {
     /// Where.
     #[command(flatten)]
     pub environment: AnyEnvironment,
+    /// Even if a deploy is under way, which may have taken it out
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Flags of `exec`.

@@ -34,15 +34,6 @@ take_lock() {
     flock -n 9
 }
 
-# check_way: without a way to the socket from here this guard could not put anything back.
-check_way() {
-    [ -n "$SOCKET" ] || return 0
-    COMMANDS='show info'
-    told=$(WAY='' && eval "$ASK" 2>&1) || fail "the guard has no way to haproxy's socket $SOCKET: $(printf %s "$told" | tail -n 1)" \
-        "install socat, python3 or perl, and let $(id -un) use the socket"
-    WAY=${told%%"$NL"*}
-}
-
 # open_lock: the lock, or the end of this guard with the words why not.
 open_lock() {
     [ -d "$GUARD" ] || (umask 077 && mkdir -p "$GUARD") 2>/dev/null || fail "$STATE can't be written by $(id -un)" "create it and give it to $(id -un)"
@@ -269,15 +260,25 @@ journal() {
     printf '%s %s guard: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$1" >>"$STATE/guard.log" 2>/dev/null
 }
 
+put_back() {
+    # Servers first: that takes a moment, and a host that can't be helped must not keep them waiting.
+    put_servers_back
+    wait_for_steps
+    undo
+}
+
 act() {
     # By its name, which needs no room on a full disk.
     mv -f "$GUARD/run" "$GUARD/acting" 2>/dev/null
     rm -f "$GUARD/last"
     say acts
-    # Servers first: that takes a moment, and a host that can't be helped must not keep them waiting.
-    put_servers_back
-    wait_for_steps
-    undo
+    told_to_go=''
+    put_back
+    # A login session that is ended tells every process in it to go, and what was at work for this guard did.
+    if [ -n "$BROKEN" ] && [ -n "$told_to_go" ]; then
+        BROKEN=''
+        put_back
+    fi
     if [ -n "$BROKEN" ]; then
         journal "$BROKEN"
         printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
@@ -293,7 +294,7 @@ BROKEN=''
 exec 3<&0
 find_state
 open_lock
-check_way
+[ -z "$SOCKET" ] || look_for_way || fail "$NO_WAY" "$NO_WAY_HELP"
 if [ -n "$ATTACH" ]; then
     stand
 else

@@ -81,7 +81,7 @@ look_at_disk() {
         problem "$place can't be written by $(id -un)" "create $ROOT and give it to $(id -un)"
         return
     fi
-    for part in releases shared .shipit repo; do
+    for part in releases shared repo .shipit .shipit/lock .shipit/guard; do
         [ ! -e "$ROOT/$part" ] || [ -w "$ROOT/$part" ] || problem "$ROOT/$part can't be written by $(id -un)" "give it to $(id -un)"
     done
     # Blocks, their size and inodes that are free, and all inodes: some file systems count none.
