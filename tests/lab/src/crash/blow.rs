@@ -17,13 +17,15 @@ pub(super) struct Blows {
     pub(super) struck: Instant,
     last: Instant,
     stopped: Vec<Process>,
+    /// How many processes were struck. There is not always a guard, or a connection.
+    pub(super) hit: usize,
 }
 
 impl Blows {
     /// Strikes `shipit`, or something of `fleet`; `host` is the one at hand.
     pub(super) fn strike(blows: Vec<Blow>, shipit: Process, fleet: &Fleet, host: &Host) -> Self {
         let now = Instant::now();
-        let mut struck = Self { signals: Vec::new(), struck: now, last: now, stopped: Vec::new() };
+        let mut struck = Self { signals: Vec::new(), struck: now, last: now, stopped: Vec::new(), hit: 0 };
         for blow in blows {
             match blow {
                 Blow::Signals(mut signals) => {
@@ -31,7 +33,7 @@ impl Blows {
                     struck.signals = signals;
                 }
                 Blow::Line(line, place) => struck.line(line, place.of(fleet, host)),
-                Blow::Guard(place) => guards(place.of(fleet, host)).for_each(|guard| guard.signal(Signal::KILL)),
+                Blow::Guard(place) => struck.all(guards(place.of(fleet, host)), Signal::KILL),
             }
         }
         struck.go_on(shipit);
@@ -43,7 +45,7 @@ impl Blows {
         while let Some((pause, signal)) = self.signals.last().copied()
             && self.last.elapsed() >= pause
         {
-            shipit.signal(signal);
+            self.all([shipit], signal);
             self.signals.pop();
             self.last = Instant::now();
         }
@@ -55,14 +57,21 @@ impl Blows {
         let sessions = family.iter().filter(|one| Some(**one) != listener && one.command_line().starts_with("sshd: "));
         let stopped: Vec<Process> = match line {
             Line::Closed => {
-                sessions.for_each(|session| session.signal(Signal::KILL));
+                self.all(sessions.copied(), Signal::KILL);
                 return;
             }
             Line::Mute => sessions.copied().collect(),
             Line::Lost => listener.into_iter().chain(sessions.copied()).collect(),
         };
-        stopped.iter().for_each(|process| process.signal(Signal::STOP));
+        self.all(stopped.iter().copied(), Signal::STOP);
         self.stopped.extend(stopped);
+    }
+
+    fn all(&mut self, processes: impl IntoIterator<Item = Process>, signal: Signal) {
+        for process in processes {
+            process.signal(signal);
+            self.hit += 1;
+        }
     }
 }
 

@@ -68,7 +68,9 @@ pub(super) fn campaign(options: &Options, shipit: &Shipit, strategy: &str, end: 
     let (row, diary) = (Row::new(strategy, end), Diary::open(&name)?);
     let mut campaign = Campaign { options, shipit, strategy, end, fleet, row, diary, version: String::new() };
     let reference = campaign.reference()?;
-    for point in chosen(points(&reference.stdout, reference.lasted), options.points, number) {
+    let mut points = points(&reference.stdout, reference.lasted);
+    points.retain(|point| options.at.as_ref().is_none_or(|word| point.name.contains(word)));
+    for point in chosen(points, options.points, number) {
         campaign.at(&point)?;
     }
     // A loss is noticed by whoever waits for an answer.
@@ -133,6 +135,7 @@ impl Campaign<'_> {
         let second = Run { origin: elsewhere, arguments: second };
         let struck = struck(self.shipit, &self.fleet, &first, &second, self.end, point)?;
         self.diary.ran(&struck.first);
+        self.diary.note(&format!("struck {} processes", struck.blows.hit));
         self.row.ended(struck.after, struck.first.code);
         if !self.end.codes().contains(&struck.first.code) || (struck.first.code >= 0 && !struck.first.left.is_empty()) {
             let Outcome { code, left, .. } = &struck.first;
@@ -226,7 +229,7 @@ impl Campaign<'_> {
         let load = load.split(' ').next().unwrap_or_default();
         let what = format!("{} (load {load}): {what}", point.name);
         eprintln!("{} {}: {what}", self.strategy, self.end.name());
-        self.diary.note(&what);
+        self.diary.note(&format!("WRONG {what}"));
         self.row.wrong(what);
     }
 }

@@ -32,7 +32,7 @@ impl Diary {
     }
 
     pub(super) fn note(&mut self, text: &str) {
-        self.write(&format!("WRONG {text}\n"));
+        self.write(&format!("-- {text}\n"));
     }
 
     fn write(&mut self, text: &str) {

@@ -46,6 +46,9 @@ pub struct Options {
     /// At how many moments of the deploy, spread over it; every step if it is not said.
     #[arg(long)]
     pub points: Option<usize>,
+    /// Only at moments whose name has this in it, such as `flip`.
+    #[arg(long)]
+    pub at: Option<String>,
     /// What is run after it, in turn.
     #[arg(long, value_delimiter = ',', default_value = "deploy,resume,rollback,rollback-from-elsewhere")]
     pub then: Vec<Then>,
@@ -64,6 +67,7 @@ impl Options {
             hosts: 3,
             balancers: 1,
             points: Some(2),
+            at: None,
             then: Then::value_variants().to_vec(),
             fleets: 3,
         }

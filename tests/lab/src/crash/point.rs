@@ -7,7 +7,7 @@
 //! guard of its own, what matters is whether some have come to a step and others have not: the first host that begins it, and the
 //! last one. Besides: while guards are called, when they stand and nothing is begun, and when all is done and they still stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -29,15 +29,19 @@ pub(super) struct Point {
     pub(super) staged: bool,
 }
 
+/// A step by its verb, and which one of that verb it is in its lane. By its number it would be another one where a host has more to
+/// do than in the deploy that points are read off.
+type StepName = (String, usize);
+
 /// What shipit tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Mark {
     Start,
     Planned,
     /// A host begins a step of a wave, as the so-manieth that does.
     Begun {
         wave: u64,
-        step: u64,
+        step: StepName,
         rank: usize,
     },
     Finish,
@@ -50,7 +54,6 @@ struct Heard {
     mark: Mark,
     lane: u64,
     host: Option<String>,
-    verb: String,
     /// How long that step took.
     took: Duration,
 }
@@ -58,7 +61,10 @@ struct Heard {
 /// Hears what shipit prints.
 #[derive(Debug, Default)]
 struct Reader {
-    begun: BTreeMap<(u64, u64), usize>,
+    /// How often each verb was begun in a lane of a wave.
+    verbs: BTreeMap<(u64, u64, String), usize>,
+    /// How many hosts have begun each step of a wave.
+    begun: BTreeMap<(u64, StepName), usize>,
     heard: Vec<Heard>,
 }
 
@@ -75,8 +81,10 @@ impl Reader {
             ("planned", ..) => Mark::Planned,
             (_, "finish", _) => Mark::Finish,
             (_, "perform", _) => {
-                let step = line["step"].as_u64().unwrap_or_default();
-                let rank = self.begun.entry((wave, step)).or_default();
+                let nth = self.verbs.entry((wave, lane.unwrap_or_default(), word("verb"))).or_default();
+                *nth += 1;
+                let step = (word("verb"), *nth);
+                let rank = self.begun.entry((wave, step.clone())).or_default();
                 *rank += 1;
                 Mark::Begun { wave, step, rank: *rank }
             }
@@ -91,17 +99,17 @@ impl Reader {
         };
         let host = line["host"].as_str().map(str::to_owned);
         let lane = lane.unwrap_or_default();
-        self.heard.push(Heard { at, mark, lane, host, verb: word("verb"), took: Duration::ZERO });
+        self.heard.push(Heard { at, mark, lane, host, took: Duration::ZERO });
     }
 
     /// Whether the hosts of a wave go at once, and how many of them there are.
     fn shape(&self, wave: u64) -> (bool, usize) {
-        let first = |rank| self.heard.iter().find(|heard| heard.mark == Mark::Begun { wave, step: 0, rank });
-        let lane = first(1).map(|heard| heard.lane);
-        let own = self.heard.iter().filter(|heard| heard.is_in(wave) && Some(heard.lane) == lane);
-        let end = own.map(|heard| heard.at + heard.took).max().unwrap_or_default();
-        let at_once = first(2).is_none_or(|second| second.at < end);
-        (at_once, self.begun.get(&(wave, 0)).copied().unwrap_or_default())
+        let its: Vec<&Heard> = self.heard.iter().filter(|heard| heard.is_in(wave)).collect();
+        let lanes: BTreeSet<u64> = its.iter().map(|heard| heard.lane).collect();
+        let first = its.first().map(|heard| heard.lane);
+        let (own, others): (Vec<&Heard>, Vec<&Heard>) = its.into_iter().partition(|heard| Some(heard.lane) == first);
+        let end = own.iter().map(|heard| heard.at + heard.took).max().unwrap_or_default();
+        (others.first().is_none_or(|other| other.at < end), lanes.len())
     }
 }
 
@@ -118,34 +126,34 @@ pub(super) fn points(stdout: &str, lasted: Duration) -> Vec<Point> {
     let told = reader.heard.last().map(|heard| heard.at).unwrap_or_default();
     let silent = lasted.saturating_sub(told);
     let mut points = Vec::new();
-    let mut add = |mark, after: Duration, name: String, turn: usize, staged| {
+    let mut add = |mark: &Mark, after: Duration, name: String, turn: usize, staged| {
         let turn = points.len() + turn;
-        points.push(Point { mark, after, name, turn, staged });
+        points.push(Point { mark: mark.clone(), after, name, turn, staged });
     };
-    add(Mark::Start, silent / 3, "as it connects".to_owned(), 0, false);
-    add(Mark::Start, silent * 2 / 3, "as it calls the guards".to_owned(), 0, false);
+    add(&Mark::Start, silent / 3, "as it connects".to_owned(), 0, false);
+    add(&Mark::Start, silent * 2 / 3, "as it calls the guards".to_owned(), 0, false);
     for heard in &reader.heard {
-        let verb = &heard.verb;
-        match heard.mark {
+        match &heard.mark {
             Mark::Start => {}
-            Mark::Planned => add(heard.mark, Duration::ZERO, "when it has planned".to_owned(), 0, false),
-            Mark::Finish => add(heard.mark, Duration::ZERO, "when all is done".to_owned(), 0, true),
-            Mark::Begun { wave, step, rank } => {
-                let (at_once, hosts) = reader.shape(wave);
-                let name = match (at_once, rank) {
-                    (true, 1) => format!("as the first host begins to {verb}"),
-                    (true, _) => format!("as all hosts {verb}"),
-                    (false, _) => format!("as host {rank} begins to {verb}"),
+            Mark::Planned => add(&heard.mark, Duration::ZERO, "when it has planned".to_owned(), 0, false),
+            Mark::Finish => add(&heard.mark, Duration::ZERO, "when all is done".to_owned(), 0, true),
+            Mark::Begun { wave, step: (verb, nth), rank } => {
+                let (at_once, hosts) = reader.shape(*wave);
+                let (staged, step) = (*wave > 0, if *nth > 1 { format!("{verb} {nth}") } else { verb.clone() });
+                let name = match (at_once, *rank) {
+                    (true, 1) => format!("as the first host begins: {step}"),
+                    (true, _) => format!("as the last host begins: {step}"),
+                    (false, _) => format!("as host {rank} begins: {step}"),
                 };
-                let step_name = format!("{name} ({})", step + 1);
-                if !at_once || rank == 1 || rank == hosts {
-                    add(heard.mark, Duration::ZERO, step_name, rank, wave > 0);
+                if !at_once || *rank == 1 || *rank == hosts {
+                    add(&heard.mark, Duration::ZERO, name, *rank, staged);
                 }
-                // Another host at each step.
-                let has_turn = if at_once { rank == 1 } else { (rank as u64 + step).is_multiple_of(hosts as u64) };
+                // Another host at each step, where they go one after the other.
+                let order = reader.heard.iter().filter(|one| one.is_in(*wave) && one.lane == heard.lane);
+                let at = order.take_while(|one| one.at < heard.at).count();
+                let has_turn = if at_once { *rank == 1 } else { (rank + at).is_multiple_of(hosts) };
                 if has_turn && heard.took >= HAS_A_MIDDLE {
-                    let name = format!("amid {verb} ({}) of host {rank}", step + 1);
-                    add(heard.mark, heard.took / 2, name, rank, wave > 0);
+                    add(&heard.mark, heard.took / 2, format!("amid {step} of host {rank}"), *rank, staged);
                 }
             }
         }

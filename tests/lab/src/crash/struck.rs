@@ -26,8 +26,7 @@ pub(super) struct Struck {
     pub(super) after: Duration,
     pub(super) second: Option<Outcome>,
     /// What was done. As long as this is here, whom it stopped stands still.
-    #[expect(dead_code, reason = "held, not used")]
-    blows: Blows,
+    pub(super) blows: Blows,
 }
 
 /// Runs `first` to its end. At `point`, `end` befalls it, and somebody else may begin with `second`.
