@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,16 +19,13 @@ use crate::wait::last_lines;
 use crate::workspace::{self, Profile};
 
 /// Several times what the slowest run here takes: every wait of shipit's has a deadline, and none of them is this long.
-const DEADLINE: Duration = Duration::from_mins(3);
+const DEADLINE: Duration = Duration::from_mins(4);
 
 /// The time that shipit has, once told to stop, to put everything back.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// What shipit prints of a step that begins, and of one that ends.
-const EVENTS: [&str; 2] = [r#""command":"perform""#, r#""fact":"step-finished""#];
-
-/// The run that is under way, for the signal handler: the fleet must not vanish under a shipit that is putting things back.
-static RUNNING: Mutex<Option<Process>> = Mutex::new(None);
+/// The runs that are under way, for the signal handler: the fleet must not vanish under a shipit that is putting things back.
+static RUNNING: Mutex<Vec<Process>> = Mutex::new(Vec::new());
 
 /// Where shipit's own output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +42,24 @@ pub struct Shipit {
     binary: PathBuf,
 }
 
-/// What befalls a run of shipit that says what it does as JSON: signals, the first one after so many of its events.
+/// Where shipit is run: the directory with inventories and recipes, and the one where it remembers its runs.
 #[derive(Debug, Clone)]
-pub struct Strike {
-    /// A step that is begun is one event, and its end another.
-    pub after: usize,
-    /// Each so long after the one before.
-    pub signals: Vec<(Duration, Signal)>,
+pub struct Origin {
+    /// Inventories and recipes.
+    pub project: PathBuf,
+    /// What it remembers, besides what the hosts do.
+    pub state: PathBuf,
+}
+
+/// A run that is under way, as it is looked at every few milliseconds.
+#[derive(Debug)]
+pub struct Glimpse<'a> {
+    /// The process.
+    pub process: Process,
+    /// How long it runs.
+    pub lasts: Duration,
+    /// The whole lines that it has printed on standard output since the last look.
+    pub news: &'a str,
 }
 
 /// How a run of shipit ended.
@@ -63,8 +71,6 @@ pub struct Outcome {
     pub code: i32,
     /// How long it took.
     pub lasted: Duration,
-    /// How long it took from the first signal on, if something befell it.
-    pub after_strike: Option<Duration>,
     /// The temporary files and sockets that it left behind.
     pub left: Vec<String>,
     /// What it printed on standard output.
@@ -94,19 +100,19 @@ impl Shipit {
 
     /// Runs it in the fleet's project directory to its end.
     pub fn run(&self, fleet: &Fleet, arguments: &[&str], output: Output) -> Result<Outcome> {
-        self.run_struck(fleet, arguments, output, None)
+        self.run_watched(&Origin::of(fleet), arguments, output, |_| Ok(()))
     }
 
-    /// The same; meanwhile something befalls it.
-    pub fn run_struck(
+    /// Runs it elsewhere. What it prints is kept, and `meanwhile` looks at it again and again.
+    pub fn run_watched(
         &self,
-        fleet: &Fleet,
+        origin: &Origin,
         arguments: &[&str],
         output: Output,
-        strike: Option<&Strike>,
+        mut meanwhile: impl FnMut(&Glimpse<'_>) -> Result<()>,
     ) -> Result<Outcome> {
         let mut command = Command::new(&self.binary);
-        command.arg("-C").arg(fleet.layout.project()).args(arguments).stdin(Stdio::null());
+        command.arg("-C").arg(&origin.project).args(arguments).stdin(Stdio::null());
         // The lab's caller may run in CI or have shipit's variables set; a run here must not depend on it.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
@@ -118,35 +124,35 @@ impl Shipit {
         // Short, because sockets go there; its own, because nothing may be left in it.
         let temporary = tempfile::Builder::new().prefix("lab").tempdir_in("/tmp").map_err(scratch_error)?;
         command.env("TMPDIR", temporary.path()).env("XDG_RUNTIME_DIR", temporary.path());
-        // What shipit remembers of its runs goes with the fleet.
-        command.env("XDG_STATE_HOME", fleet.layout.root.join("state"));
+        command.env("XDG_STATE_HOME", &origin.state);
         let mut kept = [scratch()?, scratch()?];
         if output == Output::Kept {
             let [stdout, stderr] = &kept;
             command.stdout(stdout.try_clone().map_err(scratch_error)?);
             command.stderr(stderr.try_clone().map_err(scratch_error)?);
         }
-        let mut fate = strike.map(|strike| Fate {
-            events: kept[0].try_clone(),
-            read: 0,
-            seen: 0,
-            strike,
-            struck: None,
-            began: None,
-        });
-        let (status, lasted) = watch(command, &self.binary, || fate.as_mut().map_or(Ok(()), Fate::come))?;
-        let after_strike = fate.and_then(|fate| Some(fate.began?.elapsed()));
+        let mut printed = Printed { file: kept[0].try_clone().map_err(scratch_error)?, read: 0 };
+        let (status, lasted) = watch(command, &self.binary, |process, lasts| {
+            meanwhile(&Glimpse { process, lasts, news: &printed.news()? })
+        })?;
         let [stdout, stderr] = &mut kept;
         let command = format!("shipit {}", arguments.join(" "));
         Ok(Outcome {
             command,
             code: status.code().unwrap_or_else(|| -status.signal().unwrap_or_default()),
             lasted,
-            after_strike,
             left: names(temporary.path()),
             stdout: content(stdout)?,
             stderr: content(stderr)?,
         })
+    }
+}
+
+impl Origin {
+    /// The fleet's own project. What shipit remembers of its runs goes with the fleet.
+    #[must_use]
+    pub fn of(fleet: &Fleet) -> Self {
+        Self { project: fleet.layout.project(), state: fleet.layout.root.join("state") }
     }
 }
 
@@ -156,109 +162,82 @@ impl Outcome {
         if self.code == 0 {
             return Ok(self);
         }
-        let status = format!("exit code {}", self.code);
-        Err(Error::Command { command: self.command, status, output: last_lines(&(self.stdout + &self.stderr)) })
+        let (status, output) = (format!("exit code {}", self.code), self.tail());
+        Err(Error::Command { command: self.command, status, output })
+    }
+
+    /// The end of what it said to people; of what it said to programs, if it said nothing else.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        let said = last_lines(&self.stderr);
+        if said.is_empty() { last_lines(&self.stdout) } else { said }
     }
 }
 
 /// The run that is under way, for who measures it.
 #[must_use]
 pub fn running() -> Option<Process> {
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    all_running().last().copied()
 }
 
-/// Tells a run that is under way to stop, and waits until it has put everything back.
+/// Tells all runs that are under way to stop, and waits until they have put everything back.
 pub fn stop_running() {
-    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(process) = running {
-        process.signal(Signal::TERM);
-        let _ = process.await_end(STOP_WITHIN);
-    }
+    let running = std::mem::take(&mut *all_running());
+    running.iter().for_each(|process| process.signal(Signal::TERM));
+    running.iter().for_each(|process| drop(process.await_end(STOP_WITHIN)));
 }
 
 /// Kills a run that is under way, as a machine that loses its power does; whether there was one.
 pub fn kill_running() -> bool {
-    let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    running.inspect(|process| process.signal(Signal::KILL)).is_some()
+    running().inspect(|process| process.signal(Signal::KILL)).is_some()
 }
 
 /// Sends SIGTERM to a run that is under way; whether there was one.
 pub fn terminate_running() -> bool {
-    let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    running.inspect(|process| process.signal(Signal::TERM)).is_some()
+    running().inspect(|process| process.signal(Signal::TERM)).is_some()
 }
 
-/// What befalls the run that is under way.
-struct Fate<'a> {
-    /// What it prints.
-    events: io::Result<File>,
-    /// So many bytes of that were read.
+fn all_running() -> MutexGuard<'static, Vec<Process>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a run prints, as far as it was read.
+struct Printed {
+    file: File,
     read: u64,
-    /// So many events were in them.
-    seen: usize,
-    strike: &'a Strike,
-    /// How many signals were sent, and when the last one was.
-    struck: Option<(usize, Instant)>,
-    /// When the first of them was.
-    began: Option<Instant>,
 }
 
-impl Fate<'_> {
-    fn come(&mut self) -> Result<()> {
-        let Some((sent, at)) = self.struck else {
-            if self.count()? >= self.strike.after {
-                self.struck = Some((0, Instant::now()));
-                self.began = Some(Instant::now());
-            }
-            return Ok(());
-        };
-        if let Some((pause, signal)) = self.strike.signals.get(sent)
-            && at.elapsed() >= *pause
-        {
-            let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-            running.inspect(|process| process.signal(*signal));
-            self.struck = Some((sent + 1, Instant::now()));
-        }
-        Ok(())
-    }
-
-    /// The events so far. One that is not whole yet counts when it is.
-    fn count(&mut self) -> Result<usize> {
-        let file = self.events.as_ref().map_err(|error| Error::Failed(error.to_string()))?;
-        let length = file.metadata().map_err(scratch_error)?.len();
+impl Printed {
+    /// The lines that have come; one that is not whole yet comes when it is.
+    fn news(&mut self) -> Result<String> {
+        let length = self.file.metadata().map_err(scratch_error)?.len();
         let mut bytes = vec![0; usize::try_from(length - self.read).unwrap_or_default()];
-        file.read_exact_at(&mut bytes, self.read).map_err(scratch_error)?;
+        self.file.read_exact_at(&mut bytes, self.read).map_err(scratch_error)?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         self.read += whole as u64;
-        let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
-        let is_event = |line: &&str| EVENTS.iter().any(|event| line.contains(event));
-        self.seen += text.lines().filter(is_event).count();
-        Ok(self.seen)
+        Ok(String::from_utf8_lossy(&bytes[..whole]).into_owned())
     }
-}
-
-/// How many events `stdout` tells of.
-#[must_use]
-pub fn events(stdout: &str) -> usize {
-    stdout.lines().filter(|line| EVENTS.iter().any(|event| line.contains(event))).count()
 }
 
 fn watch(
     mut command: Command,
     binary: &Path,
-    mut meanwhile: impl FnMut() -> Result<()>,
+    mut meanwhile: impl FnMut(Process, Duration) -> Result<()>,
 ) -> Result<(ExitStatus, Duration)> {
     let began = Instant::now();
     let mut child = command.spawn().map_err(Error::program(binary.display().to_string()))?;
     let process = i32::try_from(child.id()).ok().and_then(Process::with_pid);
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = process;
+    all_running().extend(process);
     let status = loop {
         if let Some(status) = child.try_wait().map_err(Error::program("shipit"))? {
             break status;
         }
-        meanwhile()?;
+        if let Some(process) = process {
+            meanwhile(process, began.elapsed())?;
+        }
         if began.elapsed() > DEADLINE {
-            stop_running();
+            process.inspect(|process| process.signal(Signal::TERM));
+            let _ = process.map(|process| process.await_end(STOP_WITHIN));
             let _ = child.kill();
             let _ = child.wait();
             return Err(Error::Failed(format!("shipit did not end within {DEADLINE:?}")));
@@ -266,7 +245,7 @@ fn watch(
         thread::sleep(Duration::from_millis(5));
     };
     let lasted = began.elapsed();
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    all_running().retain(|other| Some(*other) != process);
     Ok((status, lasted))
 }
 

@@ -39,7 +39,7 @@ fn campaigns() -> Result<()> {
     let simulate = ["run", "--release", "--quiet", "--package", "lab", "--", "simulate"];
     part("simulated fleets", || cargo(&simulate))?;
     part("sabotage", || cargo(&[&simulate[..], &["--sabotage"]].concat()))?;
-    part("deploys that are cut off", || crash::run(&crash::Options::default()))
+    part("deploys that are cut off", || crash::run(&crash::Options::sample()))
 }
 
 fn part(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

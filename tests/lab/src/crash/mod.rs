@@ -1,24 +1,32 @@
-//! `cargo lab crash`: ends shipit in the middle, at every step, and sees what becomes of the fleet and of the requests.
+//! `cargo lab crash`: something befalls a deploy in the middle, at every step, and it is seen what becomes of the fleet and of the requests.
 //!
 //! Nothing here asks shipit how things are: haproxy, nginx and the processes of the app are asked themselves.
 
+mod blow;
+mod campaign;
+mod diary;
+mod end;
+mod point;
+mod struck;
 mod table;
+mod then;
 mod whole;
 
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::thread;
 
-use rustix::process::Signal;
+use clap::ValueEnum as _;
 
-use crate::app::{Behaviour, Stop};
 use crate::error::{Error, Result};
-use crate::fleet::{Fleet, Spec};
-use crate::load::{Load, Mix};
-use crate::shipit::{Output, Shipit, Strike, events};
+use crate::fleet::Fleet;
+use crate::shipit::Shipit;
 use crate::workspace::Profile;
 use crate::{interrupt, packages};
 
-use table::{Row, Table};
-use whole::await_whole;
+use campaign::campaign;
+pub use end::End;
+use table::Table;
+pub use then::Then;
 
 /// What to try.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,8 +34,8 @@ pub struct Options {
     /// Which strategies.
     #[arg(long, value_delimiter = ',', default_value = "rolling,hotswap,preboot")]
     pub strategy: Vec<String>,
-    /// How shipit ends.
-    #[arg(long, value_delimiter = ',', default_value = "kill,github")]
+    /// What befalls the deploy; everything there is if it is not said.
+    #[arg(long, value_delimiter = ',')]
     pub end: Vec<End>,
     /// How many hosts.
     #[arg(long, default_value_t = 4)]
@@ -35,110 +43,62 @@ pub struct Options {
     /// How many balancers.
     #[arg(long, default_value_t = 2)]
     pub balancers: u8,
-    /// Every step, every second one, every tenth …
-    #[arg(long, default_value_t = 1)]
-    pub every: usize,
-    /// What is run after each end, in turn: `deploy`, `rollback`, `resume`.
-    #[arg(long, value_delimiter = ',', default_value = "deploy,resume,rollback")]
-    pub then: Vec<String>,
+    /// At how many moments of the deploy, spread over it; every step if it is not said.
+    #[arg(long)]
+    pub points: Option<usize>,
+    /// Only at moments whose name has this in it, such as `flip`.
+    #[arg(long)]
+    pub at: Option<String>,
+    /// What is run after it, in turn.
+    #[arg(long, value_delimiter = ',', default_value = "deploy,resume,rollback,rollback-from-elsewhere")]
+    pub then: Vec<Then>,
+    /// How many fleets at once: most of the time is waiting for guards.
+    #[arg(long, default_value_t = 3)]
+    pub fleets: usize,
 }
 
-impl Default for Options {
-    /// A few ends of each strategy: every step takes the better part of an hour.
-    fn default() -> Self {
-        let strategy = ["rolling", "hotswap", "preboot"].map(str::to_owned).to_vec();
-        let then = ["deploy", "resume", "rollback"].map(str::to_owned).to_vec();
-        Self { strategy, end: vec![End::Kill], hosts: 3, balancers: 1, every: 13, then }
+impl Options {
+    /// A few moments of each strategy, with what befalls deploys most: every step of everything takes hours.
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            strategy: ["rolling", "hotswap", "preboot"].map(str::to_owned).to_vec(),
+            end: vec![End::Kill, End::Github, End::LoseHost, End::GuardHost, End::KillSecond],
+            hosts: 3,
+            balancers: 1,
+            points: Some(2),
+            at: None,
+            then: Then::value_variants().to_vec(),
+            fleets: 3,
+        }
     }
 }
-
-/// How shipit ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum End {
-    /// By SIGKILL, as when the runner is switched off.
-    Kill,
-    /// As GitHub cancels a job: SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL.
-    Github,
-}
-
-/// By then every server must be back, and every instance in.
-const WHOLE_WITHIN: Duration = Duration::from_secs(20);
-
-/// haproxy sends requests to a new server after two checks, half a second apart.
-const SERVING_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tries all of it; an error if anything was not as it must be.
 pub fn run(options: &Options) -> Result<()> {
     packages::install(packages::FLEETS)?;
     interrupt::take_fleets_along();
     let shipit = Shipit::build(Profile::Debug)?;
-    let mut table = Table::new();
-    for strategy in &options.strategy {
-        for end in &options.end {
-            table.add(campaign(options, &shipit, strategy, *end)?);
+    let ends = if options.end.is_empty() { End::value_variants() } else { &options.end };
+    let campaigns = options.strategy.iter().flat_map(|strategy| ends.iter().map(move |end| (strategy, *end)));
+    let next = Mutex::new(campaigns.enumerate());
+    let table = Mutex::new(Table::new());
+    let work = || -> Result<()> {
+        while let Some((number, (strategy, end))) = next.lock().ok().and_then(|mut next| next.next()) {
+            let row = campaign(options, &shipit, strategy, end, number)?;
+            if let Ok(mut table) = table.lock() {
+                table.add(row);
+            }
         }
-    }
-    table.verdict()
-}
-
-/// One strategy, ended in one way, at every step.
-fn campaign(options: &Options, shipit: &Shipit, strategy: &str, end: End) -> Result<Row> {
-    let preboot = strategy == "preboot";
-    let spec = Spec { hosts: options.hosts, balancers: options.balancers, preboot, ..Spec::named("crash") };
-    let fleet = Fleet::renew(spec)?;
-    let behaviour = Behaviour { stop: Stop::Abrupt, ..Behaviour::default() };
-    fleet.write_app(&behaviour, "0")?;
-    shipit.deploy_first(&fleet, Output::Kept)?;
-    fleet.await_servers_up(SERVING_WITHIN)?;
-    // Requests that take long make every drain so long; these are in flight at every moment all the same.
-    let mix = Mix { slow_for: Duration::from_millis(500), think: Duration::from_millis(50), ..Mix::default() };
-    let load = Load::start_mix(fleet.frontends(), mix)?;
-    let arguments = ["deploy", "lab", "--strategy", strategy, "--yes", "--output", "jsonl"];
-    fleet.write_app(&behaviour, "reference")?;
-    let reference = shipit.run(&fleet, &arguments, Output::Kept)?.success()?;
-    let mut row = Row::new(strategy, end);
-    let points = (1..=events(&reference.stdout)).step_by(options.every);
-    for (number, after) in points.enumerate() {
-        fleet.write_app(&behaviour, &format!("cut-{after}"))?;
-        let strike = Strike { after, signals: end.signals() };
-        let outcome = shipit.run_struck(&fleet, &arguments, Output::Kept, Some(&strike))?;
-        let ended = Instant::now();
-        row.ended(after, &outcome);
-        match await_whole(&fleet, WHOLE_WITHIN) {
-            Ok(()) => row.whole(ended.elapsed()),
-            Err(error) => row.wrong(after, &error.to_string()),
-        }
-        let then = &options.then[number % options.then.len()];
-        fleet.write_app(&behaviour, &format!("after-{after}"))?;
-        let outcome = shipit.run(&fleet, &next(then, strategy), Output::Kept)?;
-        row.then(after, &outcome);
-        if let Err(error) = await_whole(&fleet, WHOLE_WITHIN).and_then(|()| whole::one_release(&fleet)) {
-            row.wrong(after, &format!("after `{}`: {error}", outcome.command));
-        }
-        row.show();
-    }
-    std::thread::sleep(Duration::from_millis(2500));
-    row.load(&load.stop()?);
-    fleet.down()?;
-    Ok(row)
-}
-
-fn next<'a>(then: &'a str, strategy: &'a str) -> Vec<&'a str> {
-    match then {
-        "deploy" => vec!["deploy", "lab", "--strategy", strategy, "--yes"],
-        other => vec![other, "lab", "--yes"],
-    }
-}
-
-impl End {
-    fn signals(self) -> Vec<(Duration, Signal)> {
-        match self {
-            Self::Kill => vec![(Duration::ZERO, Signal::KILL)],
-            Self::Github => vec![
-                (Duration::ZERO, Signal::INT),
-                (Duration::from_millis(7500), Signal::TERM),
-                (Duration::from_millis(2500), Signal::KILL),
-            ],
-        }
-    }
+        Ok(())
+    };
+    let worked = thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.fleets.max(1)).map(|_| scope.spawn(work)).collect();
+        let done = workers.into_iter().map(|worker| {
+            worker.join().unwrap_or_else(|_| Err(Error::Failed("a campaign broke down: see its panic above".into())))
+        });
+        done.collect::<Vec<_>>()
+    });
+    worked.into_iter().collect::<Result<()>>()?;
+    table.into_inner().map_err(|_| Error::Failed("a campaign broke down".into()))?.verdict()
 }

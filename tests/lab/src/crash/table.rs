@@ -1,14 +1,12 @@
 //! What is printed of it.
 
-use std::io::{self, Write as _};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{End, Error, Result};
 use crate::load::Report;
-use crate::shipit::Outcome;
-use crate::wait::last_lines;
 
-/// All campaigns.
+/// All campaigns, each printed when it is through.
 pub(super) struct Table {
     rows: Vec<Row>,
 }
@@ -17,7 +15,7 @@ pub(super) struct Table {
 pub(super) struct Row {
     strategy: String,
     end: End,
-    ends: usize,
+    codes: BTreeMap<i32, usize>,
     slowest_end: Duration,
     slowest_whole: Duration,
     sent: usize,
@@ -28,18 +26,14 @@ pub(super) struct Row {
 impl Table {
     pub(super) fn new() -> Self {
         println!(
-            "\n  {:<10} {:<8} {:>5} {:>12} {:>12} {:>10} {:>7} {:>6}",
-            "strategy", "ended by", "times", "ended within", "whole within", "requests", "failed", "wrong"
+            "\n  {:<9} {:<21} {:>5} {:>12} {:>12} {:>8} {:>6} {:>5}  exit codes",
+            "strategy", "what befell it", "times", "ended within", "whole within", "requests", "failed", "wrong"
         );
         Self { rows: Vec::new() }
     }
 
     pub(super) fn add(&mut self, row: Row) {
         row.show();
-        println!();
-        for wrong in &row.wrong {
-            println!("    {wrong}");
-        }
         self.rows.push(row);
     }
 
@@ -55,7 +49,7 @@ impl Row {
         Self {
             strategy: strategy.to_owned(),
             end,
-            ends: 0,
+            codes: BTreeMap::new(),
             slowest_end: Duration::ZERO,
             slowest_whole: Duration::ZERO,
             sent: 0,
@@ -64,31 +58,20 @@ impl Row {
         }
     }
 
-    /// shipit is at its end; `GitHub` lets it end by itself, or kills it.
-    pub(super) fn ended(&mut self, after: usize, outcome: &Outcome) {
-        self.ends += 1;
-        self.slowest_end = self.slowest_end.max(outcome.after_strike.unwrap_or_default());
-        if self.end == End::Github && outcome.code < 0 {
-            self.wrong(after, "it had to be killed");
-        }
+    /// shipit is at its end, so long after it was struck.
+    pub(super) fn ended(&mut self, after: Duration, code: i32) {
+        *self.codes.entry(code).or_default() += 1;
+        self.slowest_end = self.slowest_end.max(after);
     }
 
-    /// The fleet is whole again.
+    /// The fleet is whole again, so long after that.
     pub(super) fn whole(&mut self, after: Duration) {
         self.slowest_whole = self.slowest_whole.max(after);
     }
 
-    /// What was run then is at its end.
-    pub(super) fn then(&mut self, after: usize, outcome: &Outcome) {
-        if outcome.code != 0 {
-            let said = last_lines(&format!("{}{}", outcome.stdout, outcome.stderr));
-            self.wrong(after, &format!("`{}` ended with {}:\n{said}", outcome.command, outcome.code));
-        }
-    }
-
     /// What must not be.
-    pub(super) fn wrong(&mut self, after: usize, what: &str) {
-        self.wrong.push(format!("after event {after}: {what}"));
+    pub(super) fn wrong(&mut self, what: String) {
+        self.wrong.push(what);
     }
 
     /// What became of the requests.
@@ -99,19 +82,22 @@ impl Row {
         }
     }
 
-    /// Prints the row over the one before.
-    pub(super) fn show(&self) {
-        let end = if self.end == End::Kill { "kill -9" } else { "GitHub" };
-        print!(
-            "\r  {:<10} {end:<8} {:>5} {:>10.1} s {:>10.1} s {:>10} {:>7} {:>6}",
+    fn show(&self) {
+        let codes: Vec<String> = self.codes.iter().map(|(code, times)| format!("{times} × {code}")).collect();
+        println!(
+            "  {:<9} {:<21} {:>5} {:>10.1} s {:>10.1} s {:>8} {:>6} {:>5}  {}",
             self.strategy,
-            self.ends,
+            self.end.name(),
+            self.codes.values().sum::<usize>(),
             self.slowest_end.as_secs_f64(),
             self.slowest_whole.as_secs_f64(),
             self.sent,
             self.failed,
-            self.wrong.len()
+            self.wrong.len(),
+            codes.join(", "),
         );
-        let _ = io::stdout().flush();
+        for wrong in &self.wrong {
+            println!("    {wrong}");
+        }
     }
 }

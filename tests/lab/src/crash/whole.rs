@@ -1,9 +1,10 @@
 //! Whether a fleet is whole: every server takes traffic, every instance is in and answers, and nobody is at work on it.
 
+use std::thread::sleep;
 use std::time::Duration;
 
 use super::{Error, Fleet, Result};
-use crate::fleet::{haproxy, nginx};
+use crate::fleet::{haproxy, nginx, strangers};
 use crate::wait::until;
 
 /// Waits until all of `fleet` is whole.
@@ -11,6 +12,10 @@ pub(super) fn await_whole(fleet: &Fleet, within: Duration) -> Result<()> {
     let mut lacks = Vec::new();
     until("the fleet is whole", within, None, || {
         lacks = lacking(fleet);
+        if !lacks.is_empty() {
+            // Every instance is asked; more often would take the processors from what puts them back.
+            sleep(Duration::from_millis(100));
+        }
         lacks.is_empty().then_some(())
     })
     .map_err(|_| Error::Failed(format!("after {within:?}: {}", lacks.join(", "))))
@@ -45,10 +50,29 @@ fn lacking(fleet: &Fleet) -> Vec<String> {
     lacks
 }
 
-/// Every process must be of the same release.
-pub(super) fn one_release(fleet: &Fleet) -> Result<()> {
+/// Waits until no session is left, and no guard. With preboot there may be what watches over an old release that is kept warm.
+pub(super) fn await_nobody(fleet: &Fleet, within: Duration) -> Result<()> {
+    if fleet.spec.preboot {
+        return Ok(());
+    }
+    let mut left = Vec::new();
+    until("nobody is left", within, None, || {
+        left = strangers(fleet);
+        left.is_empty().then_some(())
+    })
+    .map_err(|_| {
+        let left: Vec<String> = left.iter().map(|one| format!("{} ({})", one.process.pid(), one.command)).collect();
+        Error::Failed(format!("after {within:?} processes are left: {}", left.join(", ")))
+    })
+}
+
+/// The version of the release that all processes are of.
+pub(super) fn one_release(fleet: &Fleet) -> Result<String> {
     let mut versions: Vec<_> = fleet.instances().into_iter().filter_map(|instance| instance.version).collect();
     versions.sort();
     versions.dedup();
-    if versions.len() == 1 { Ok(()) } else { Err(Error::Failed(format!("versions {} run", versions.join(", ")))) }
+    match &versions[..] {
+        [version] => Ok(version.clone()),
+        _ => Err(Error::Failed(format!("versions {} run", versions.join(", ")))),
+    }
 }
