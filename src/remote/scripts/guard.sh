@@ -139,7 +139,9 @@ set_room_aside() {
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any
 # more: who deploys next looks at the host as it is.
 settle() {
-    rm -rf "$GUARD/acting" "$GUARD/undo" "$GUARD/busy" "$GUARD/attach" "$GUARD/run"
+    for one in acting undo busy attach run; do
+        [ ! -e "$GUARD/$one" ] || rm -rf "${GUARD:?}/$one"
+    done
     put_servers_back
 }
 

@@ -25,7 +25,7 @@ wait_for_health() {
     wait=$FIRST_WAIT
     tries=0
     passes=0
-    holders=''
+    holders='' said=''
     while :; do
         tries=$((tries + 1))
         check
@@ -34,7 +34,10 @@ wait_for_health() {
         # One that passes already is let finish: on a host that is short of time it is the checks that take so long.
         [ "$NOW" -lt "$end" ] || { [ "$passes" -gt 0 ] && [ "$NOW" -lt "$late" ]; } || gave_up
         guarded || guard_acts
-        [ "$passes" -gt 0 ] || progress "$PORT: $WHY"
+        if [ "$passes" = 0 ] && [ "$WHY" != "$said" ]; then
+            progress "$PORT: $WHY"
+            said=$WHY
+        fi
         pause
     done
     now

@@ -63,12 +63,11 @@ read_include() {
     block="upstream app { include \"$ROUTE_FILE\"; }"
     [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
     { [ -f "$FILE" ] && [ -r "$FILE" ]; } || fail "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
-    include_file "$FILE" >"$SCRATCH/states" || fail "$ROUTE_FILE could not be taken apart"
+    include_file "$FILE" "$ROUTE_TO" >"$SCRATCH/wanted" 2>"$SCRATCH/odd" || fail "$ROUTE_FILE could not be taken apart"
     while read -r state odd; do
         [ "$state" != odd ] || fail "somebody else changed $ROUTE_FILE: $odd" \
             "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $LINES"
-    done <"$SCRATCH/states"
-    include_file "$FILE" "$ROUTE_TO" >"$SCRATCH/wanted" || fail "$ROUTE_FILE could not be taken apart"
+    done <"$SCRATCH/odd"
 }
 
 # put FILE: makes the include what FILE holds, by one rename, with the mode that it had. With `as-it-was` the copy keeps its
@@ -134,7 +133,9 @@ change_include() {
     find_master || fail "$WHY_NO_MASTER" "start nginx, or name its pid file: [hotswap] pid = \"…\""
     running=''
     ! settled || running=$WORKERS
-    { cp -p "$FILE" "$PLACE.shipit-new" && mv -f "$PLACE.shipit-new" "$PLACE.shipit-before"; } 2>/dev/null || not_writable
+    # A second name for what is there now, which is about to lose the first.
+    ln "$FILE" "$PLACE.shipit-before" 2>/dev/null ||
+        { cp -p "$FILE" "$PLACE.shipit-new" && mv -f "$PLACE.shipit-new" "$PLACE.shipit-before"; } 2>/dev/null || not_writable
     if ! put "$SCRATCH/wanted"; then
         rm -f "$PLACE.shipit-before" "$PLACE.shipit-new"
         not_writable

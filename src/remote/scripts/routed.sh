@@ -32,7 +32,8 @@ follow_include() {
 # include_file FILE [PORTS]: reads the include. Without PORTS it prints
 #   PORT up|down    for each instance that is in it, with the word bare behind where it lacks max_fails=0
 #   odd TEXT        for what does not belong there
-# With PORTS, those to be routed, it prints the file as it has to be, and changes nothing but the word down.
+# With PORTS, those to be routed, it prints the file as it has to be, and changes nothing but the word down; what is odd goes to
+# standard error then.
 include_file() {
     servers=''
     for port in $ROUTE_PORTS; do
@@ -50,10 +51,9 @@ include_file() {
             }
         }
         function odd(why) {
-            if (to == "") {
-                gsub(/^[ \t]+|[ \t\r]+$/, "", why)
-                print "odd " why
-            }
+            gsub(/^[ \t]+|[ \t\r]+$/, "", why)
+            if (to == "") print "odd " why
+            else print "odd " why >"/dev/stderr"
         }
         /^[ \t\r]*(#.*)?$/ {
             if (to != "") print

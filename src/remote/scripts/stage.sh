@@ -101,7 +101,7 @@ unpack_git() {
 
 # own_file NAME TEXT: writes a file of ours into the release, whatever the release has there: a link would lead elsewhere.
 own_file() {
-    rm -rf "${staging:?}/$1"
+    { [ ! -e "$staging/$1" ] && [ ! -L "$staging/$1" ]; } || rm -rf "${staging:?}/$1"
     printf '%s\n' "$2" >"$staging/$1" || give_up "$1 could not be written"
 }
 
@@ -146,6 +146,13 @@ write_out() {
     sync -f "$staging" 2>/dev/null || sync
 }
 
+is_filled() {
+    for entry in "$staging"/* "$staging"/.[!.]* "$staging"/..?*; do
+        { [ ! -e "$entry" ] && [ ! -L "$entry" ]; } || return 0
+    done
+    return 1
+}
+
 already_there() {
     [ -f "$release/.shipit-release" ] || return 0
     printf 'said already there\n'
@@ -159,14 +166,16 @@ already_there
 alone stage 600
 already_there
 [ ! -e "$release" ] || fail "$release is there, but is no complete release" "move it away"
-rm -rf "$ROOT/releases/.staging-$RELEASE".*
+for left in "$ROOT/releases/.staging-$RELEASE".*; do
+    [ ! -e "$left" ] || rm -rf "$left"
+done
 try "$staging could not be made" mkdir "$staging"
 case $KIND in
     git) fetch_git && unpack_git ;;
     url) fetch_url && unpack_archive ;;
     archive) unpack_archive ;;
 esac
-[ -n "$(ls -A "$staging")" ] || give_up 'the release is empty'
+is_filled || give_up 'the release is empty'
 link_shared
 [ "$KIND" != git ] || own_file REVISION "$COMMIT"
 own_file .shipit-release "$FINGERPRINT $ORIGIN"

@@ -5,8 +5,8 @@
 fence
 cache=$ROOT/.shipit/cache
 part=$cache/.part.$DIGEST.$$
-mkdir -p "$cache" || fail "$cache can't be made"
-trap 'rm -f "$part"' EXIT
+[ -d "$cache" ] || mkdir -p "$cache" || fail "$cache can't be made"
+trap '[ ! -e "$part" ] || rm -f "$part"' EXIT
 cat >"$part" || fail "the archive could not be written: is the disk of $ROOT full?"
 sha256 "$part" || fail "the archive could not be read back"
 [ "$SUM" = "$DIGEST" ] || fail "the archive arrived as $SUM, not as $DIGEST"
