@@ -1,7 +1,7 @@
 //! The local nginx: the scripts that say where its traffic goes, with their data.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::answer::words;
 use super::facts::{problem, run_by_sudo};
@@ -171,14 +171,18 @@ fn watch(server: &str) -> String {
     // What nginx assumes without a port.
     let colon = server.rfind(':').filter(|at| !server[*at..].contains(']'));
     let (name, port) = colon.map_or((server, 80), |at| (&server[..at], server[at + 1..].parse().unwrap_or(80)));
-    let forms: Vec<String> = match name.trim_matches(['[', ']']) {
-        "localhost" => ["127.0.0.1", "::1"].iter().filter_map(|one| one.parse().ok()).map(hex).collect(),
-        name => name.parse().map(hex).into_iter().collect(),
+    let addresses: Vec<IpAddr> = match name.trim_matches(['[', ']']) {
+        "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        name => name.parse().into_iter().collect(),
     };
-    // A name that only the host can resolve.
-    let forms = if forms.is_empty() { vec![String::new()] } else { forms };
-    let forms: Vec<String> = forms.into_iter().map(|form| format!("{form}:{port:04X}")).collect();
-    format!("tcp {}", forms.join(" "))
+    let form = |address: &IpAddr| format!("{}:{port:04X} ={}", hex(*address), SocketAddr::new(*address, port));
+    // None for a name that only the host can resolve.
+    let forms = if addresses.is_empty() {
+        format!(":{port:04X} =:{port}")
+    } else {
+        addresses.iter().map(form).collect::<Vec<_>>().join(" ")
+    };
+    format!("tcp {forms}")
 }
 
 /// `address` as proc(5) describes it: each group of 32 bits in the host's byte order, which is little-endian by now.
@@ -212,11 +216,11 @@ mod tests {
     #[test]
     fn connections_are_told_by_the_forms_of_proc() {
         for (server, forms) in [
-            ("127.0.0.1:4040", "tcp 0100007F:0FC8"),
-            ("[::1]:4040", "tcp 00000000000000000000000001000000:0FC8"),
-            ("[fd00::12]", "tcp 000000FD000000000000000012000000:0050"),
-            ("localhost:80", "tcp 0100007F:0050 00000000000000000000000001000000:0050"),
-            ("app.internal:4040", "tcp :0FC8"),
+            ("127.0.0.1:4040", "tcp 0100007F:0FC8 =127.0.0.1:4040"),
+            ("[::1]:4040", "tcp 00000000000000000000000001000000:0FC8 =[::1]:4040"),
+            ("[fd00::12]", "tcp 000000FD000000000000000012000000:0050 =[fd00::12]:80"),
+            ("localhost:80", "tcp 0100007F:0050 =127.0.0.1:80 00000000000000000000000001000000:0050 =[::1]:80"),
+            ("app.internal:4040", "tcp :0FC8 =:4040"),
             ("unix:/run/a b/4040.sock", "unix /run/a b/4040.sock"),
         ] {
             assert_eq!(watch(server), forms, "{server}");

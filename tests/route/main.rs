@@ -4,8 +4,10 @@ mod backend;
 mod load;
 mod rig;
 
+use std::env;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use shipit::plan::Action;
@@ -172,18 +174,24 @@ fn nginx_may_be_restarted_in_between_but_has_to_run() {
 }
 
 #[test]
-fn a_request_in_flight_is_waited_for() {
-    let rig = Rig::include(2);
-    rig.route(&[0]);
-    let request = rig.get_later("/held");
-    eventually("it is in flight", || rig.backends[0].held() == 1);
-    let run = rig.begin(&[1]);
-    run.says(&format!("progress 1 connection left on {}", rig.backends[0].port));
-    assert_eq!(rig.spread(10), [0, 10]);
-    assert_eq!(rig.backends[0].held(), 1);
-    rig.backends[0].release();
-    request.join().unwrap().unwrap();
-    assert_eq!(run.end().code, 0);
+fn a_request_in_flight_is_waited_for_with_ss_and_without() {
+    let tools = tempfile::tempdir().unwrap();
+    symlink("/bin/false", tools.path().join("ss")).unwrap();
+    let path = format!("PATH={}:{}", tools.path().display(), env::var("PATH").unwrap());
+    for shell in [vec!["sh"], vec!["env", path.leak(), "sh"]] {
+        let mut rig = Rig::include(2);
+        rig.shell = shell;
+        rig.route(&[0]);
+        let request = rig.get_later("/held");
+        eventually("it is in flight", || rig.backends[0].held() == 1);
+        let run = rig.begin(&[1]);
+        run.says(&format!("progress 1 connection left on {}", rig.backends[0].port));
+        assert_eq!(rig.spread(10), [0, 10]);
+        assert_eq!(rig.backends[0].held(), 1);
+        rig.backends[0].release();
+        request.join().unwrap().unwrap();
+        assert_eq!(run.end().code, 0);
+    }
 }
 
 #[test]

@@ -1,26 +1,30 @@
 # Counts the connections to instances.
 #
 # Data: ROUTE_PORTS, and for each instance ROUTE_WATCH_PORT: `unix PATH`, or `tcp` and the forms that its address and port
-# have in /proc/net/tcp; one that begins with a colon is of any address
+# have in /proc/net/tcp, and with a `=` in front, as ss prints them; one without an address is of any
 
 # count_open PORTS: prints PORT COUNT for each instance that has connections.
 #
 # Either end of one counts: that of an app in a container is not to be seen from here, nginx's is. A connection with both
 # ends here is one.
 count_open() {
-    watched=''
+    watched='' filter=''
     for port in $1; do
         of WATCH "$port"
         case $VALUE in
-            tcp\ *) watched="$watched$port ${VALUE#tcp }
-" ;;
+            tcp\ *)
+                watched="$watched$port ${VALUE#tcp }$NL"
+                for form in $VALUE; do
+                    case $form in
+                        =*) filter="$filter${filter:+ or }sport = :${form##*:} or dport = :${form##*:}" ;;
+                    esac
+                done
+                ;;
             unix\ *) count_unix "$port" "${VALUE#unix }" ;;
         esac
     done
     [ -n "$watched" ] || return 0
-    set -- /proc/net/tcp
-    [ ! -r /proc/net/tcp6 ] || set -- "$@" /proc/net/tcp6
-    SHIPIT_WATCH=$watched awk '
+    established | SHIPIT_WATCH=$watched awk '
         BEGIN {
             lines = split(ENVIRON["SHIPIT_WATCH"], line, "\n")
             for (i = 1; i <= lines; i++) {
@@ -30,17 +34,32 @@ count_open() {
         }
         function find(end) {
             if (end in port_of) return port_of[end]
-            end = substr(end, index(end, ":"))
+            match(end, /:[^:]*$/)
+            end = substr(end, 1, end ~ /^=/) substr(end, RSTART)
             return end in port_of ? port_of[end] : ""
         }
-        $4 == "01" {
-            # An IPv4 address in the form of IPv6.
-            sub(/^0000000000000000FFFF0000/, "", $2)
-            sub(/^0000000000000000FFFF0000/, "", $3)
-            port = find($2)
-            if (port == "") port = find($3)
+        # An IPv4 address in the form of IPv6, and the name of an interface, do not count.
+        function plain(end) {
+            sub(/^0000000000000000FFFF0000/, "", end)
+            if (sub(/^\[::ffff:/, "", end)) sub(/\]/, "", end)
+            sub(/%[^:\]]*/, "", end)
+            return end
+        }
+        $1 ~ /:$/ {
+            if ($4 != "01") next
+            here = plain($2)
+            there = plain($3)
+        }
+        $1 !~ /:$/ {
+            if ($3 !~ /:/) next
+            here = "=" plain($3)
+            there = "=" plain($4)
+        }
+        {
+            port = find(here)
+            if (port == "") port = find(there)
             if (port == "") next
-            pair = ($2 "" < $3 "") ? $2 " " $3 : $3 " " $2
+            pair = (here "" < there "") ? here " " there : there " " here
             if (!(pair in seen)) {
                 seen[pair] = 1
                 open[port]++
@@ -48,7 +67,13 @@ count_open() {
         }
         END {
             for (port in open) print port, open[port]
-        }' "$@"
+        }'
+}
+
+# established: prints the connections: those to the ports in question alone, as the kernel tells ss; or all, from its tables.
+established() {
+    # shellcheck disable=SC2086 # words of its language
+    ss -H -t -n state established $filter 2>/dev/null || cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
 # count_unix PORT PATH: the same for a socket with that path, by /proc/net/unix: state 03 is connected.
