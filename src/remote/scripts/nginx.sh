@@ -131,7 +131,6 @@ reload_and_wait() {
         tail -n 20 "$SCRATCH/reload" >&2
         return 1
     fi
-    wait=2
     while ! applied "$old"; do
         now
         # It takes nginx some seconds to give up.
@@ -154,11 +153,13 @@ gave_up() {
     GAVE_UP=yes
 }
 
-# poll: waits for $wait hundredths of a second, and longer the next time.
+# poll: waits for a tenth of the time since `began`, at least 20 ms and at most 200.
 poll() {
-    if [ "$wait" -ge 10 ]; then nap "0.$wait"; else nap "0.0$wait"; fi
-    wait=$((wait * 5 / 4 + 1))
+    now
+    wait=$(((NOW - began) / 10))
+    [ "$wait" -ge 2 ] || wait=2
     [ "$wait" -le 20 ] || wait=20
+    if [ "$wait" -ge 10 ]; then nap "0.$wait"; else nap "0.0$wait"; fi
 }
 
 # settled: whether nginx runs what the include says. It does not if a run of ours was cut off between the rename and the

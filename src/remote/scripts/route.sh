@@ -36,12 +36,12 @@ lock() {
     (: >>"$PLACE.shipit-lock") 2>/dev/null || [ -r "$PLACE.shipit-lock" ] || not_writable
     exec 9<"$PLACE.shipit-lock"
     now
-    end=$((NOW + LOCK_WAIT * 100))
-    wait=2
+    began=$NOW told=''
     until flock -n 9; do
         now
-        [ "$NOW" -lt "$end" ] || fail "another run changes the routing, and did not end in ${LOCK_WAIT}s" "see what hangs: fuser $PLACE.shipit-lock"
-        [ "$wait" -ge 20 ] || progress "waiting for another run that changes the routing"
+        [ "$((NOW - began))" -lt "$((LOCK_WAIT * 100))" ] || fail "another run changes the routing, and did not end in ${LOCK_WAIT}s" "see what hangs: fuser $PLACE.shipit-lock"
+        [ -n "$told" ] || progress "waiting for another run that changes the routing"
+        told=yes
         poll
     done
 }
@@ -251,7 +251,6 @@ drain() {
     now
     began=$NOW
     clear=0
-    wait=2
     said=''
     while [ -n "$DRAIN" ]; do
         LEFT=$(count_open "$DRAIN")
