@@ -14,11 +14,10 @@ check_include() {
     follow_include
     server_lines
     block="upstream app { include \"$ROUTE_FILE\"; }"
-    me=$(id -un)
     if [ ! -f "$FILE" ]; then
         problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
     elif [ ! -r "$FILE" ]; then
-        problem "$ROUTE_FILE can't be read by $me" "it is a file of shipit's own: give it to $me"
+        problem "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
     else
         check_lines
     fi
@@ -188,7 +187,7 @@ check_lines() {
 check_directory() {
     directory=${PLACE%/*}
     if [ ! -w "$directory" ]; then
-        problem "$directory can't be written by $me" "shipit renames files there: give the directory to $me"
+        problem "$directory can't be written by $(id -un)" "shipit renames files there: give the directory to $(id -un)"
         return
     fi
     [ -r "$FILE" ] || return 0
@@ -199,9 +198,9 @@ check_directory() {
         flock -n 9 || return 0
     fi
     if ! cp -p "$FILE" "$PLACE.shipit-new" 2>/dev/null || ! mv -f "$PLACE.shipit-new" "$FILE" 2>/dev/null; then
-        problem "$FILE can't be replaced by $me" "give the file and its directory to $me"
+        problem "$FILE can't be replaced by $(id -un)" "give the file and its directory to $(id -un)"
     fi
-    rm -f "$PLACE.shipit-new" 2>/dev/null
+    [ ! -e "$PLACE.shipit-new" ] || rm -f "$PLACE.shipit-new" 2>/dev/null
     exec 9<&-
 }
 

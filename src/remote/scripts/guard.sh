@@ -116,11 +116,11 @@ stand() {
 
 # sign: writes down who stands here.
 sign() {
-    (umask 077 && mkdir -p "$GUARD/undo" "$GUARD/busy" "$GUARD/arms") &&
-        printf '%s\n' "$HOLDER" >"$STATE/holder" &&
-        printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run.new" &&
+    { [ -d "$GUARD/undo" ] && [ -d "$GUARD/busy" ] && [ -d "$GUARD/arms" ]; } ||
+        (umask 077 && mkdir -p "$GUARD/undo" "$GUARD/busy" "$GUARD/arms") || return 1
+    printf '%s\n' "$HOLDER" >"$STATE/holder" &&
         printf '%s\n' "$RUN" >"$GUARD/last" &&
-        mv -f "$GUARD/run.new" "$GUARD/run"
+        printf '%s %s %s\n' "$RUN" "$pid" "$STARTED" >"$GUARD/run"
 } 2>/dev/null
 
 # set_room_aside: a full disk must not stop a rollback, nor a guard. What they write are some scripts of 20 KB each and a few
@@ -139,8 +139,8 @@ set_room_aside() {
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any
 # more: who deploys next looks at the host as it is.
 settle() {
-    for one in acting undo busy attach run; do
-        [ ! -e "$GUARD/$one" ] || rm -rf "${GUARD:?}/$one"
+    for one in "$GUARD/acting" "$GUARD/attach" "$GUARD/run" "$GUARD"/undo/* "$GUARD"/busy/*; do
+        [ ! -e "$one" ] || rm -rf "$one"
     done
     put_servers_back
 }
@@ -194,7 +194,7 @@ hear() {
 
 # quit: takes all away that says that a guard stands.
 quit() {
-    rm -rf "$GUARD/run" "$GUARD/acting" "$GUARD/leaving" "$GUARD/undo" "$GUARD/busy" "$STATE/holder"
+    rm -rf "$GUARD/run" "$GUARD/acting" "$GUARD/leaving" "$GUARD/undo"/* "$GUARD/busy"/* "$STATE/holder"
     exit 0
 }
 
