@@ -169,7 +169,7 @@ impl<T: Transport> Fleet<T> {
     fn guarded(&self, script: Script, host: &Host, run: &str, deed: &Deed) -> Script {
         let unless = deed.undo.as_ref().and_then(|undo| {
             let (release, instances) = undo.unless_healthy.clone()?;
-            Some(Action::Health { release, instances })
+            Some(Action::Health { release: Some(release), instances })
         });
         let deputy = deed.undo.as_ref();
         let deputy = deputy.map(|undo| Deputy { step: undo.step, actions: &undo.actions, unless: unless.as_ref() });

@@ -152,6 +152,6 @@ impl Site<'_> {
     /// Whether `action`, a health check, holds right now.
     fn glance(&self, host: &Host, action: &Action) -> Option<Script> {
         let Action::Health { release, instances } = action else { return None };
-        Some(self.health(host, release, instances).with("PASSES", "1").with("DEADLINE", "1"))
+        Some(self.health(host, release.as_ref(), instances).with("PASSES", "1").with("DEADLINE", "1"))
     }
 }

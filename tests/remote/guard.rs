@@ -365,7 +365,7 @@ fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
         let rig = Rig::new(&shell);
         with_releases(&rig);
         let action = |release: &str| Action::Activate { release: Some(id(release)), instances: vec![] };
-        let holds = Action::Health { release: id(NEW), instances: vec![] };
+        let holds = Action::Health { release: Some(id(NEW)), instances: vec![] };
         let back = [action(OLD)];
         let deputy = Deputy { step: 1, actions: &back, unless: Some(&holds) };
         let mut talk = standing(&rig, "run");
