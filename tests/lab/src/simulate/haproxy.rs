@@ -111,7 +111,7 @@ impl State {
         server.state = wanted;
         server.is_excused = false;
         server.drained_by = by;
-        if wanted == ServerState::Ready && was == ServerState::Maint {
+        if wanted != ServerState::Maint && was == ServerState::Maint {
             // haproxy does not wait for the first check (measured).
             server.is_up = true;
             server.turning = None;
