@@ -47,8 +47,8 @@ pub enum Action {
     },
     /// Waits until the instances are healthy and their processes are of the release.
     Health {
-        /// The release.
-        release: ReleaseId,
+        /// The release; `None` on the way back to what no deploy of ours made, when any will do.
+        release: Option<ReleaseId>,
         /// The instances.
         instances: Vec<Instance>,
     },
@@ -93,6 +93,10 @@ pub enum Action {
         release: Release,
         /// How many releases stay.
         keep: usize,
+        /// What the deploy replaces, here or on other hosts. It stays too: until all hosts are confirmed it is what the fleet would
+        /// go back to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaces: Vec<ReleaseId>,
         /// The instances.
         instances: Vec<Instance>,
     },
@@ -138,8 +142,8 @@ impl Action {
     pub fn release(&self) -> Option<&ReleaseId> {
         match self {
             Self::Upload { release } | Self::Stage { release } | Self::Confirm { release, .. } => Some(&release.id),
-            Self::Task { release, .. } | Self::Health { release, .. } | Self::Warm { release, .. } => Some(release),
-            Self::Activate { release, .. } => release.as_ref(),
+            Self::Task { release, .. } | Self::Warm { release, .. } => Some(release),
+            Self::Activate { release, .. } | Self::Health { release, .. } => release.as_ref(),
             Self::Drain
             | Self::Enable { .. }
             | Self::Route { .. }

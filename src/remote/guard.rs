@@ -173,6 +173,6 @@ impl Site<'_> {
 
     /// Whether `instances` are healthy on `release` right now.
     fn glance(&self, host: &Host, release: &ReleaseId, instances: &[Instance]) -> Script {
-        self.health(host, release, instances).with("PASSES", "1").with("DEADLINE", "1")
+        self.health(host, Some(release), instances).with("PASSES", "1").with("DEADLINE", "1")
     }
 }

@@ -68,13 +68,15 @@ impl Site<'_> {
             Action::Stage { release } => self.stage(host, release),
             Action::Task { name, release } => self.task(host, name, release)?,
             Action::Activate { release, instances } => self.activate(host, release.as_ref(), instances),
-            Action::Health { release, instances } => self.health(host, release, instances),
+            Action::Health { release, instances } => self.health(host, release.as_ref(), instances),
             Action::Warm { release, instances } => self.warm(host, release, instances),
             Action::Route { to } => self.route(host, to),
             Action::Flip { to } => self.flip(host, to),
             Action::Clear { instances } => self.clear(host, instances)?,
             Action::Stop { instances, after } => self.stop(host, instances, *after)?,
-            Action::Confirm { release, keep, instances } => self.confirm(host, release, *keep, instances),
+            Action::Confirm { release, keep, replaces, instances } => {
+                self.confirm(host, release, *keep, replaces, instances)
+            }
         })
     }
 

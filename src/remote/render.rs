@@ -75,16 +75,16 @@ impl Site<'_> {
             .with("RESTART_TIMEOUT", seconds(self.recipe.app.restart_timeout))
     }
 
-    pub(super) fn health(&self, host: &Host, release: &ReleaseId, instances: &[Instance]) -> Script {
+    pub(super) fn health(&self, host: &Host, release: Option<&ReleaseId>, instances: &[Instance]) -> Script {
         let health = &self.recipe.health;
-        let script = self.process(host, include_str!("scripts/health.sh"), Some(release), instances);
+        let script = self.process(host, include_str!("scripts/health.sh"), release, instances);
         let script = match &self.recipe.app.logs {
-            Some(logs) => self.commands(script, host, Some(release), instances, logs),
+            Some(logs) => self.commands(script, host, release, instances, logs),
             None => script,
         };
         script
-            .with("ENVIRONMENT", exports(&self.exported(host, Some(release))))
-            .with("RELEASE", release.as_str())
+            .with("ENVIRONMENT", exports(&self.exported(host, release)))
+            .with("RELEASE", release.map(ReleaseId::as_str).unwrap_or_default())
             .with("PASSES", health.passes.to_string())
             .with("INTERVAL", health.interval.as_millis().max(10).to_string())
             .with("DEADLINE", seconds(health.deadline))
@@ -105,11 +105,19 @@ impl Site<'_> {
             .with("WARM_TIMEOUT", seconds(warm.timeout))
     }
 
-    pub(super) fn confirm(&self, host: &Host, release: &Release, keep: usize, instances: &[Instance]) -> Script {
+    pub(super) fn confirm(
+        &self,
+        host: &Host,
+        release: &Release,
+        keep: usize,
+        replaces: &[ReleaseId],
+        instances: &[Instance],
+    ) -> Script {
         self.process(host, include_str!("scripts/confirm.sh"), Some(&release.id), instances)
             .with("RELEASE", release.id.as_str())
             .with("DIGEST", release.fingerprint.as_str())
             .with("KEEP", keep.to_string())
+            .with("REPLACES", replaces.iter().map(ReleaseId::as_str).collect::<Vec<_>>().join(" "))
     }
 
     /// The script that runs `command`, a line of shell that somebody typed, for at most `limit`.

@@ -20,12 +20,13 @@ pub(super) fn plan(
 ) -> Result<Plan, PlanError> {
     let before = picked.iter().filter_map(|host| input.facts(&host.name).current.as_ref());
     let replaces: BTreeSet<&ReleaseId> = before.filter(|id| **id != input.release.id).collect();
+    let replaces: Vec<ReleaseId> = replaces.into_iter().cloned().collect();
     let mut waves = Vec::new();
     if current.len() < picked.len() {
         waves.extend(tasks(input, picked, Moment::Started));
         waves.extend(stage(input, picked)?);
         waves.extend(tasks(input, picked, Moment::Updated));
-        let confirm = confirm(input, picked, &switch);
+        let confirm = confirm(input, picked, &replaces, &switch);
         waves.extend(switch);
         waves.extend(tasks(input, picked, Moment::Published));
         waves.push(confirm);
@@ -33,7 +34,7 @@ pub(super) fn plan(
         waves.extend(tasks(input, picked, Moment::Failed));
     } else if picked.iter().any(|host| input.facts(&host.name).confirmed.last() != Some(&input.release.id)) {
         // Cut off just before that; a rollback would take the release for one that never worked.
-        waves.push(confirm(input, picked, &[]));
+        waves.push(confirm(input, picked, &replaces, &[]));
     }
     Ok(Plan {
         verb: input.options.verb,
@@ -42,7 +43,7 @@ pub(super) fn plan(
         recipe: input.recipe.name.clone(),
         strategy: input.options.strategy,
         release: input.release.clone(),
-        replaces: replaces.into_iter().cloned().collect(),
+        replaces,
         fleet: input.inventory.with_role(&input.recipe.app.role).map(|host| host.name.clone()).collect(),
         max_failures: limits.max_failures,
         waves,
@@ -83,11 +84,12 @@ pub fn can_get(source: &Source, facts: &HostFacts, release: &Release) -> bool {
 }
 
 /// Reads back and tidies on every host that the deploy is about.
-fn confirm(input: &PlanInput<'_>, picked: &[&Host], switch: &[Wave]) -> Wave {
+fn confirm(input: &PlanInput<'_>, picked: &[&Host], replaces: &[ReleaseId], switch: &[Wave]) -> Wave {
     let lane = |host: &&Host| {
         let instances = live_after(input, host, switch);
         let rest = steps::retire(input, host, &instances);
-        Lane { host: host.name.clone(), steps: [steps::confirm(input, instances)].into_iter().chain(rest).collect() }
+        let confirm = steps::confirm(input, replaces.to_vec(), instances);
+        Lane { host: host.name.clone(), steps: [confirm].into_iter().chain(rest).collect() }
     };
     wave("confirm", Phase::Finish, picked.iter().map(lane).collect())
 }

@@ -13,6 +13,7 @@ impl Strategy for Preboot {
         check(input)?;
         let fleet = hotswap::Halves::of(input, limits, hosts)?;
         let (canaries, rest) = fleet.up.split_at(input.options.canary.min(fleet.up.len()));
+        let serves = |host: &Host| fleet.serving.contains(&host.name);
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
         let wave = |name: &str, gate, hosts: &[&Host]| {
             let boots = hosts.iter().any(|host| !is_warm(input, host));
@@ -23,7 +24,7 @@ impl Strategy for Preboot {
                 min_serving: Some(limits.min_serving),
                 gate,
                 on_failure: OnFailure::TakeBack,
-                lanes: hosts.iter().map(|host| lane(input, host, boots && hosts.len() > 1)).collect(),
+                lanes: hosts.iter().map(|host| lane(input, host, boots && hosts.len() > 1, serves(host))).collect(),
             }
         };
         let name = if rest.iter().all(|host| is_warm(input, host)) { "flip" } else { "preboot" };
@@ -54,7 +55,7 @@ fn is_warm(input: &PlanInput<'_>, host: &Host) -> bool {
 /// The idle instances on the release, healthy and warm; then, `together` with the other hosts, all traffic in one move.
 ///
 /// What is warm already is asked all the same, so that a flip never leads to an instance that has gone meanwhile.
-fn lane(input: &PlanInput<'_>, host: &Host, together: bool) -> Lane {
+fn lane(input: &PlanInput<'_>, host: &Host, together: bool, serves: bool) -> Lane {
     let facts = input.facts(&host.name);
     let (live, idle) = (input.recipe.live(facts), input.recipe.idle(facts));
     let before = if facts.routed.is_empty() { live } else { &facts.routed };
@@ -71,7 +72,8 @@ fn lane(input: &PlanInput<'_>, host: &Host, together: bool) -> Lane {
         lane.push(steps::meet());
     }
     lane.push(steps::flip(input, idle, before));
-    if input.inventory.balancers_of(host).next().is_some() {
+    // A host that the balancers keep out is let in once they have checked it: it can't be watched before.
+    if serves && input.inventory.balancers_of(host).next().is_some() {
         lane.push(steps::watch(input));
     }
     Lane { host: host.name.clone(), steps: lane }

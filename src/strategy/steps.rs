@@ -101,10 +101,11 @@ pub(super) fn activate(input: &PlanInput<'_>, host: &Host, instances: &[Instance
     let instances = instances.to_vec();
     let before = input.facts(&host.name).current.clone();
     let mut undo = vec![Action::Activate { release: before.clone(), instances: instances.clone() }];
-    if let Some(release) = before {
-        undo.push(Action::Health { release: release.clone(), instances: instances.clone() });
-        undo.extend(warm_action(input, &release, &instances));
+    // What no deploy of ours made is to answer as well before it gets traffic again, if it did before.
+    if before.is_some() || input.facts(&host.name).instances.iter().any(|one| one.healthy) {
+        undo.push(Action::Health { release: before.clone(), instances: instances.clone() });
     }
+    undo.extend(before.and_then(|release| warm_action(input, &release, &instances)));
     let count = u32::try_from(instances.len()).unwrap_or(u32::MAX);
     Step {
         action: Action::Activate { release: Some(input.release.id.clone()), instances },
@@ -127,7 +128,7 @@ pub(super) fn renew(input: &PlanInput<'_>, host: &Host, instances: &[Instance]) 
 pub(super) fn health(input: &PlanInput<'_>, release: &ReleaseId, instances: &[Instance]) -> Step {
     let health = &input.recipe.health;
     Step {
-        action: Action::Health { release: release.clone(), instances: instances.to_vec() },
+        action: Action::Health { release: Some(release.clone()), instances: instances.to_vec() },
         undo: vec![],
         timeout: health.deadline + health.timeout + SLACK,
     }
@@ -160,8 +161,9 @@ pub(super) fn watch(input: &PlanInput<'_>) -> Step {
 }
 
 /// Reads back, marks as confirmed, prunes.
-pub(super) fn confirm(input: &PlanInput<'_>, instances: Vec<Instance>) -> Step {
-    let action = Action::Confirm { release: input.release.clone(), keep: input.recipe.release.keep, instances };
+pub(super) fn confirm(input: &PlanInput<'_>, replaces: Vec<ReleaseId>, instances: Vec<Instance>) -> Step {
+    let (release, keep) = (input.release.clone(), input.recipe.release.keep);
+    let action = Action::Confirm { release, keep, replaces, instances };
     // Removing old releases of many files is slow on a cold disk.
     Step { action, undo: vec![], timeout: STAGE }
 }

@@ -5,12 +5,17 @@ use std::fs;
 use shipit::plan::Action;
 
 use crate::app::{App, listen};
-use crate::rig::{COMMIT, Done, NEW, OLD, Rig, Shell, release_of, sh, shells};
+use crate::rig::{COMMIT, Done, NEW, OLD, Rig, Shell, id, release_of, sh, shells};
 
 fn confirm(rig: &Rig) -> Done {
+    confirm_instead_of(rig, &[])
+}
+
+fn confirm_instead_of(rig: &Rig, replaces: &[&str]) -> Done {
     rig.perform(&Action::Confirm {
         release: release_of(NEW, COMMIT, "main"),
         keep: rig.recipe.release.keep,
+        replaces: replaces.iter().map(|one| id(one)).collect(),
         instances: rig.recipe.app.instances.clone(),
     })
 }
@@ -87,6 +92,20 @@ fn bad_releases_go_first_and_what_a_rollback_needs_stays() {
 }
 
 #[test]
+fn what_other_hosts_may_go_back_to_stays() {
+    for shell in shells() {
+        let (mut rig, _app) = host(&shell);
+        rig.recipe.release.keep = 1;
+        let old: Vec<String> = (1..=3).map(|day| format!("2026110{day}-101500-0a1b2c3d")).collect();
+        old.iter().for_each(|id| drop(rig.release(id)));
+        // This host was confirmed on the second one; the rest of the fleet was not, and still runs the first.
+        fs::write(rig.root.join(".shipit/confirmed"), format!("{}\n{}\n", old[0], old[1])).unwrap();
+        assert_eq!(confirm_instead_of(&rig, &[&old[0], &old[1]]).ok(), "1 old releases removed", "{}", shell.name);
+        assert_eq!(sh(&rig.root, "ls releases"), format!("{}\n{}\n{NEW}", old[0], old[1]), "{}", shell.name);
+    }
+}
+
+#[test]
 fn leftovers_are_swept_and_this_releases_archive_is_not() {
     for shell in shells() {
         let (rig, _app) = host(&shell);
@@ -131,6 +150,7 @@ fn only_what_runs_well_is_confirmed() {
         let other = Action::Confirm {
             release: release_of(OLD, COMMIT, "main"),
             keep: 2,
+            replaces: vec![],
             instances: rig.recipe.app.instances.clone(),
         };
         assert!(rig.perform(&other).failed().contains(&format!("runs {NEW}, not {OLD}")));

@@ -204,7 +204,7 @@ impl Rig {
     }
 
     pub fn health(&self, release: &str) -> Done {
-        self.perform(&Action::Health { release: id(release), instances: self.recipe.app.instances.clone() })
+        self.perform(&Action::Health { release: Some(id(release)), instances: self.recipe.app.instances.clone() })
     }
 
     pub fn run(&self, script: &Script) -> Done {

@@ -65,7 +65,7 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
     ];
     let migrate = [step(Action::Task { name: "migrate".parse().unwrap(), release: id(NEW) }, vec![], 600)];
     let activate = |release| Action::Activate { release: Some(id(release)), instances: instances.clone() };
-    let health = |release| Action::Health { release: id(release), instances: instances.clone() };
+    let health = |release| Action::Health { release: Some(id(release)), instances: instances.clone() };
     let switch = [
         step(Action::Drain, vec![ENABLE], 35),
         step(activate(NEW), vec![activate(OLD), health(OLD)], 90),
@@ -74,7 +74,11 @@ pub fn plan(hosts: usize, canaries: usize, max_in_flight: usize, floor: usize) -
         step(ENABLE, vec![Action::Drain], 30),
         step(Action::Watch, vec![], 10),
     ];
-    let finish = [step(Action::Confirm { release: release(), keep: 5, instances: instances.clone() }, vec![], 60)];
+    let finish = [step(
+        Action::Confirm { release: release(), keep: 5, replaces: vec![], instances: instances.clone() },
+        vec![],
+        60,
+    )];
     let mut waves = vec![
         wave("prepare", Phase::Prepare, 50, &fleet, &prepare),
         wave("migrate", Phase::Task, 1, &fleet[..1], &migrate),
@@ -110,7 +114,7 @@ pub fn hotswap(hosts: usize) -> Plan {
     let renew = |instance: Instance| {
         let instances = vec![instance];
         let activate = |release| Action::Activate { release: Some(id(release)), instances: instances.clone() };
-        let health = |release| Action::Health { release: id(release), instances: instances.clone() };
+        let health = |release| Action::Health { release: Some(id(release)), instances: instances.clone() };
         [
             step(activate(NEW), vec![activate(OLD), health(OLD)], 90),
             step(health(NEW), vec![], 65),

@@ -1,6 +1,6 @@
 # Reads back that the host runs the release, notes that it was confirmed, and removes old releases.
 #
-# Data: ROOT RELEASE KEEP DIGEST, and those of process.sh
+# Data: ROOT RELEASE KEEP REPLACES (ids, split by spaces) DIGEST, and those of process.sh
 
 check() {
     ask "$URL"
@@ -39,8 +39,8 @@ confirmed_before() {
     printf '%s' "$found"
 }
 
-# What stays: the newest KEEP, the bad ones being the oldest of all, what current names, what runs, and what a rollback would
-# go to. Newest by id: an id is a time, and file dates are whatever an archive says.
+# What stays: the newest KEEP, the bad ones being the oldest of all, what current names, what runs, what a rollback would go to,
+# and what the deploy replaces: other hosts may not be confirmed, and then a rollback of them all goes there. Newest by id: an id is a time, and file dates are whatever an archive says.
 prune() {
     BAD=''
     [ ! -f "$ROOT/.shipit/bad" ] || BAD=" $(cut -d ' ' -f 1 "$ROOT/.shipit/bad" | tr '\n' ' ')"
@@ -60,7 +60,7 @@ prune() {
     removed=0
     if [ $# -gt "$KEEP" ]; then
         [ -n "$PROCESSES" ] || find_processes
-        keep=" $(readlink "$ROOT/current") $RELEASE $(confirmed_before) $PROCESSES"
+        keep=" $(readlink "$ROOT/current") $RELEASE $(confirmed_before) $REPLACES $PROCESSES"
         while [ $# -gt "$KEEP" ]; do
             case $keep in
                 *[\ /:]"$1 "*) ;;

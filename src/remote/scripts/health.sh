@@ -1,6 +1,6 @@
 # Waits until each instance is healthy: so many passes in a row, from one process, which is of the release.
 #
-# Data: ROOT RELEASE INSTANCES PASSES INTERVAL (milliseconds) DEADLINE (seconds) ENVIRONMENT COMMAND_PORT (prints the log), and
+# Data: ROOT RELEASE (empty: any will do) INSTANCES PASSES INTERVAL (milliseconds) DEADLINE (seconds) ENVIRONMENT COMMAND_PORT (prints the log), and
 # those of process.sh
 
 # The first waits are short, because most of a fast app's boot would be waiting; they grow to the recipe's interval.
@@ -77,7 +77,7 @@ check() {
         [ "$HOLDERS" = "$holders" ] || passes=0
         holders=$HOLDERS
     fi
-    if [ "$RUNNING" = "$RELEASE" ]; then
+    if [ "$RUNNING" = "$RELEASE" ] || [ -z "$RELEASE" ]; then
         passes=$((passes + 1))
         WHY="passes $passes of $PASSES times"
         wait=$most

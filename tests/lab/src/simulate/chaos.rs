@@ -23,9 +23,12 @@ const BY_THEMSELVES: [Fault; 11] = [
     Fault::ClockStep,
 ];
 
-/// Lets the faults of the swarm come, each once to four times.
+/// Lets the faults of the swarm come, each once to four times, and those that have their time.
 pub(super) fn begin(fleet: &Arc<Fleet>) {
     fleet.with(|state| {
+        for (after, fault) in state.setup.scheduled.clone() {
+            state.later(after, move |fleet| fleet.with(|state| state.strike(fault)));
+        }
         let longest = 8000 + 7000 * state.hosts.len() as u64;
         for fault in BY_THEMSELVES {
             if !state.setup.swarm.has(fault) {

@@ -15,11 +15,6 @@ impl State {
     /// A run begins with something on a host.
     pub(super) fn asked_for(&mut self, run: Run, host: usize, deed: &Deed) {
         self.say("asked", host, || format!("run {run} has {} on web{}", deed.action, host + 1));
-        if deed.back.is_some() {
-            // Whatever it was that failed, such as a step whose time was up.
-            let now = self.now;
-            self.runs[run].failed.entry(host).or_insert(now);
-        }
         if matches!(deed.action, Action::Flip { .. }) && deed.undo.is_some() {
             self.check_flip(run, host);
         }
@@ -50,6 +45,12 @@ impl State {
         }
     }
 
+    /// Something failed there, or took too long.
+    pub(super) fn failed(&mut self, run: Run, host: usize) {
+        let now = self.now;
+        self.runs[run].failed.entry(host).or_insert(now);
+    }
+
     /// It heard how that ended.
     pub(super) fn answered(&mut self, run: Run, host: usize, deed: &Deed, result: &StepResult) {
         self.say("answered", host, || {
@@ -61,8 +62,7 @@ impl State {
             format!("run {run}: {} on web{}: {what}", deed.action, host + 1)
         });
         if !matches!(result, StepResult::Ok(_)) {
-            let now = self.now;
-            self.runs[run].failed.entry(host).or_insert(now);
+            self.failed(run, host);
         } else if matches!(deed.action, Action::Health { .. }) && deed.back.is_none() {
             self.runs[run].healthy.insert(host);
         }

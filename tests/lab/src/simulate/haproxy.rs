@@ -111,7 +111,7 @@ impl State {
         server.state = wanted;
         server.is_excused = false;
         server.drained_by = by;
-        if wanted == ServerState::Ready && was == ServerState::Maint {
+        if wanted != ServerState::Maint && was == ServerState::Maint {
             // haproxy does not wait for the first check (measured).
             server.is_up = true;
             server.turning = None;
@@ -124,7 +124,9 @@ impl State {
     /// Makes a server ready that the guard was told about. `health down` in the same line has haproxy ask the app before
     /// it sends it anything: it may not have noticed a restart of a moment ago.
     pub(super) fn make_ready(&mut self, balancer: usize, host: usize) {
-        let blindly = self.sabotaged(Sabotage::ReadyUnasked);
+        // A server that was in `maint` is up at once, whatever was said of its health (measured).
+        let was_unchecked = self.balancers[balancer].servers[host].state == ServerState::Maint;
+        let blindly = was_unchecked || self.sabotaged(Sabotage::ReadyUnasked);
         self.set(balancer, host, ServerState::Ready, None);
         if !blindly {
             let server = &mut self.balancers[balancer].servers[host];

@@ -19,6 +19,8 @@ impl State {
         self.say("restart", host * 8 + app, || format!("{name} is restarted by {who}"));
         let (now, seed) = (self.now, self.hosts[host].current.clone());
         let process = &self.hosts[host].apps[app];
+        // Traffic that goes to a crashed process until haproxy has noticed goes to what is started in its place, too.
+        let is_down_already = by_guard && process.has_traffic && !process.is_healthy && !process.by_shipit;
         // A process that crashed in the moment in which the runner was lost looks to its guard like a release that does not work.
         let is_crashed = |state: &Self| {
             let mut apps = state.hosts[host].apps.iter();
@@ -32,7 +34,7 @@ impl State {
         } else if process.is_healthy && process.busy_until > now {
             self.broken(format!("1: {name} is restarted by {who} with requests in flight"));
         }
-        self.boot(host, app, seed, true);
+        self.boot(host, app, seed, !is_down_already);
     }
 
     /// A process begins.

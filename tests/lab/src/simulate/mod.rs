@@ -12,11 +12,15 @@
 //! - a step that hangs before it acts never acts, and what a guard could not undo ends its work.
 
 mod campaign;
+#[cfg(test)]
+mod cases;
 mod chaos;
 mod check;
 mod crash;
 mod deploy;
 mod fault;
+#[cfg(test)]
+mod fidelity;
 mod fleet;
 mod guard;
 mod haproxy;

@@ -69,7 +69,7 @@ impl State {
         .split(recipe.second_set())
     }
 
-    fn servers(&self, balancer: usize) -> BTreeMap<ServerName, ServerFacts> {
+    pub(super) fn servers(&self, balancer: usize) -> BTreeMap<ServerName, ServerFacts> {
         let servers = self.balancers[balancer].servers.iter().zip(&self.stations);
         let facts = servers.filter_map(|(server, station)| {
             let status = match (server.state, server.is_up) {

@@ -1,5 +1,6 @@
 //! What the scripts of shipit do on a host. They go on when the runner is gone, and end with the machine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,10 +171,10 @@ impl Script<'_> {
             Action::Stage { release } => self.stage(release).await,
             Action::Task { .. } => self.task(),
             Action::Activate { release, instances } => self.activate(release.as_ref(), instances).await,
-            Action::Health { release, instances } => self.health(release, instances).await,
+            Action::Health { release, instances } => self.health(release.as_ref(), instances).await,
             Action::Warm { instances, .. } => self.warm(instances).await,
             Action::Route { to } => self.route(to).await,
-            Action::Confirm { release, keep, .. } => self.confirm(release, *keep),
+            Action::Confirm { release, keep, replaces, .. } => self.confirm(release, *keep, replaces),
             Action::Flip { to } => self.flip(to).await,
             Action::Clear { instances } => self.clear(instances).await,
             Action::Stop { instances, after } => self.stop(instances, *after).await,
@@ -242,14 +243,17 @@ impl Script<'_> {
         Some(Ok(()))
     }
 
-    async fn health(&self, release: &ReleaseId, instances: &[Instance]) -> Option<Said> {
+    async fn health(&self, release: Option<&ReleaseId>, instances: &[Instance]) -> Option<Said> {
         let deadline = self.at(|state| state.setup.recipe.health.deadline)?;
         let mut waited = Duration::ZERO;
         let mut passes = 0;
         while waited < deadline && passes < 2 {
             tokio::time::sleep(POLL * 3).await;
             waited += POLL * 3;
-            let is_well = self.at(|state| state.runs_well(self.host, release, state.places(instances)))?;
+            let is_well = self.at(|state| match release {
+                Some(release) => state.runs_well(self.host, release, state.places(instances)),
+                None => state.places(instances).all(|place| state.hosts[self.host].apps[place].is_healthy),
+            })?;
             passes = if is_well { passes + 1 } else { 0 };
         }
         Some(if passes < 2 { Err("it does not get healthy".to_owned()) } else { Ok(()) })
@@ -288,7 +292,7 @@ impl Script<'_> {
     }
 
     /// Reads back, notes that it was confirmed, and removes what is not needed any more.
-    fn confirm(&self, release: &Release, keep: usize) -> Option<Said> {
+    fn confirm(&self, release: &Release, keep: usize, replaces: &[ReleaseId]) -> Option<Said> {
         self.change(|state| {
             let all = state.live(self.host);
             if !state.runs_well(self.host, &release.id, all) {
@@ -302,7 +306,11 @@ impl Script<'_> {
             if let By::Step(run) | By::Guard(run) = self.by {
                 state.runs[run].confirmed.insert(self.host);
             }
-            state.prune(self.host, keep);
+            let before: Vec<ReleaseId> = state.hosts[self.host].releases.keys().cloned().collect();
+            state.prune(self.host, keep, replaces);
+            if let By::Step(run) = self.by {
+                state.check_kept(run, self.host, &before);
+            }
             Ok(())
         })
     }
@@ -330,8 +338,9 @@ impl State {
         }
     }
 
-    /// Removes old releases: the newest stay, what runs, what `current` names, and the two that were confirmed last.
-    fn prune(&mut self, host: usize, keep: usize) {
+    /// Removes old releases: the newest stay, what runs, what `current` names, the two that were confirmed last, and what the deploy
+    /// replaces.
+    fn prune(&mut self, host: usize, keep: usize, replaces: &[ReleaseId]) {
         let by_count = self.sabotaged(Sabotage::PrunesByCount);
         let here = &mut self.hosts[host];
         let old = here.releases.len().saturating_sub(keep);
@@ -339,21 +348,24 @@ impl State {
         let last: Vec<ReleaseId> = here.confirmed.iter().rev().take(2).cloned().collect();
         let needed = |id: &ReleaseId| {
             let runs = here.apps.iter().any(|app| app.release.as_ref() == Some(id));
-            runs || here.current.as_ref() == Some(id) || last.contains(id)
+            runs || here.current.as_ref() == Some(id) || last.contains(id) || replaces.contains(id)
         };
         let (needed, free): (Vec<ReleaseId>, Vec<ReleaseId>) = old.into_iter().partition(needed);
         let taken = if by_count { [free, needed].concat() } else { free };
         for id in taken {
             here.releases.remove(&id);
         }
-        self.check_kept(host);
     }
 
-    fn check_kept(&mut self, host: usize) {
+    /// What runs, what a rollback of this host needs, and what the run found on any host, since all may have to go back there.
+    fn check_kept(&mut self, run: Run, host: usize, before: &[ReleaseId]) {
         let here = &self.hosts[host];
         let running = here.apps.iter().filter_map(|app| app.release.as_ref());
         let needed = running.chain(&here.current).chain(here.confirmed.iter().rev().take(2));
-        let gone: Vec<String> = needed.filter(|id| !here.releases.contains_key(*id)).map(ToString::to_string).collect();
+        let found = self.runs[run].found.values().flatten().filter(|id| before.contains(id));
+        let gone: BTreeSet<String> =
+            needed.chain(found).filter(|id| !here.releases.contains_key(*id)).map(ToString::to_string).collect();
+        let gone: Vec<String> = gone.into_iter().collect();
         if !gone.is_empty() {
             self.broken(format!("5: pruning took {} from web{}", gone.join(", "), host + 1));
         }

@@ -73,6 +73,8 @@ pub(super) struct Setup {
     /// Nothing was ever deployed.
     pub is_first: bool,
     pub swarm: Swarm,
+    /// Faults that happen at these times, besides those of the swarm.
+    pub scheduled: Vec<(Duration, Fault)>,
     pub after: After,
     /// What ends it all, when nothing goes wrong any more.
     pub last: After,
@@ -98,8 +100,7 @@ impl Setup {
         setup.recipe = Arc::new(recipe(&setup, &mut random));
         setup.check = if random.chance(250) { random.millis(2000, 5000) } else { random.millis(300, 2000) };
         setup.fall = random.pick(&[1, 2, 3]);
-        // On the way back from its first release a hot-swapped host has nothing that could be asked for its health.
-        setup.is_first = strategy != StrategyName::Hotswap && random.chance(60);
+        setup.is_first = random.chance(60);
         setup.after = random.pick(&After::ALL);
         setup.last = random.pick(&After::ALL[1..]);
         if setup.swarm.has(Fault::RunnerKilled) {
@@ -159,6 +160,7 @@ impl Setup {
             rise: 2,
             is_first: false,
             swarm: Swarm::default(),
+            scheduled: Vec::new(),
             after: After::Nothing,
             last: After::Next,
             killed_at: None,

@@ -117,7 +117,7 @@ fn order(fleet: &Arc<Fleet>, after: After, release: &Release, before: Option<&Re
 
 impl State {
     /// The fleet as `setup` has it.
-    fn of(setup: Setup, with_lines: bool) -> Self {
+    pub(super) fn of(setup: Setup, with_lines: bool) -> Self {
         let now = Instant::now();
         let mut state = Self {
             began: now,

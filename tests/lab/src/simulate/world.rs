@@ -158,14 +158,32 @@ impl Runner {
     }
 }
 
+/// A deed that was asked for. Who gives up waiting for its answer, as when its time is up, has to take it for failed.
+struct Asked<'a> {
+    runner: &'a Runner,
+    host: usize,
+    is_answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let Self { runner, host, .. } = self;
+            runner.fleet.with(|state| state.failed(runner.run, *host));
+        }
+    }
+}
+
 impl World for Runner {
     async fn perform(&self, host: &HostName, deed: &Deed, limit: Duration, _: Progress) -> StepResult {
         let host = self.places[host];
         self.fleet.with(|state| state.asked_for(self.run, host, deed));
+        let mut asked = Asked { runner: self, host, is_answered: false };
         let mut result = self.act(host, deed, limit).await;
         if self.fleet.with(|state| state.sabotaged(Sabotage::FailuresPass)) && matches!(result, StepResult::Failed(_)) {
             result = StepResult::Ok(String::new());
         }
+        asked.is_answered = true;
         self.fleet.with(|state| state.answered(self.run, host, deed, &result));
         result
     }
