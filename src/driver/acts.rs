@@ -136,7 +136,12 @@ impl<T: Transport> Fleet<T> {
             Some(guards) => match guards.of_host(&host.name).await? {
                 Some(0) => Some(guards.run()),
                 Some(_) if deed.back.is_some() => Some(guards.run()),
-                Some(_) => return Err(Failure::new("the line to it broke for so long that its guard has acted; `.shipit/guard.log` there says what it did").into()),
+                Some(_) => {
+                    return Err(Failure::new(
+                        "the line to it broke for so long that its guard has acted; `shipit logs` says what it did",
+                    )
+                    .into());
+                }
                 None => None,
             },
             None => None,
