@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::ArtifactError;
-use crate::model::Fingerprint;
+use crate::model::{Fingerprint, discreet};
 
 /// A server that lists no references within this time is down for all we know.
 const LIST_TIMEOUT: Duration = Duration::from_mins(1);
@@ -19,7 +19,8 @@ pub(super) async fn resolve(url: &str, reference: &str, project: &Path) -> Resul
     {
         return Ok(commit);
     }
-    let error = |why: String| ArtifactError::Git { url: url.to_owned(), reference: reference.to_owned(), why };
+    let error =
+        |why: String| ArtifactError::Git { url: discreet(url), reference: reference.to_owned(), why: discreet(&why) };
     let listing = list(url, reference, project).await.map_err(error)?;
     pick(&listing, reference).ok_or_else(|| error("there is no such branch or tag".to_owned()))
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tempfile::TempPath;
 
-use crate::model::{Fingerprint, Release, ReleaseId, Size, Source};
+use crate::model::{Fingerprint, Release, ReleaseId, Size, Source, discreet};
 
 /// A release that is ready to go to the hosts.
 #[derive(Debug)]
@@ -86,22 +86,22 @@ impl ArtifactError {
     }
 }
 
-/// Makes `source` ready. git runs in `project`, and paths are shown relative to it.
-pub async fn prepare(source: &Source, project: &Path, now: Timestamp) -> Result<Artifact, ArtifactError> {
+/// Makes `source` ready. git runs in `project`, and paths are shown relative to it; what is packed is packed in `place`.
+pub async fn prepare(source: &Source, project: &Path, place: &Path, now: Timestamp) -> Result<Artifact, ArtifactError> {
     let (fingerprint, origin, archive, size) = match source {
         Source::Git { url, reference } => {
             let commit = git::resolve(url, reference, project).await?;
-            (commit, format!("{reference} of {url}"), None, Size::default())
+            (commit, format!("{reference} of {}", discreet(url)), None, Size::default())
         }
         Source::Directory(path) => {
-            let (fingerprint, archive, size) = pack::directory(path.clone()).await?;
+            let (fingerprint, archive, size) = pack::directory(path.clone(), place.to_owned()).await?;
             (fingerprint, shown(path, project), Some(Archive::Packed(archive)), size)
         }
         Source::Archive(path) => {
             let (fingerprint, size) = pack::archive(path.clone()).await?;
             (fingerprint, shown(path, project), Some(Archive::File(path.clone())), size)
         }
-        Source::Url { url, sha256 } => (sha256.clone(), url.clone(), None, size::of_url(url).await),
+        Source::Url { url, sha256 } => (sha256.clone(), discreet(url), None, size::of_url(url).await),
     };
     let id = id(&fingerprint, now)?;
     Ok(Artifact { release: Release { id, fingerprint, origin }, archive, size })

@@ -20,10 +20,10 @@ const UNPACKED: u64 = 5;
 
 /// Packs a directory. The same content gives the same archive, whoever packs it: names are sorted and owners are left out.
 /// File dates stay, because servers of static files make their cache validators of them. `.git` is not shipped.
-pub(super) async fn directory(path: PathBuf) -> Result<(Fingerprint, TempPath, Size), ArtifactError> {
+pub(super) async fn directory(path: PathBuf, place: PathBuf) -> Result<(Fingerprint, TempPath, Size), ArtifactError> {
     let packed = {
         let path = path.clone();
-        blocking(move || pack(&path)).await
+        blocking(move || pack(&path, &place)).await
     };
     let (digest, file, size) =
         packed.map_err(|why| ArtifactError::Read { path: path.clone(), why: why.to_string() })?;
@@ -48,8 +48,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn pack(root: &Path) -> io::Result<(Fingerprint, TempPath, Size)> {
-    let file = NamedTempFile::with_prefix("shipit-")?;
+fn pack(root: &Path, place: &Path) -> io::Result<(Fingerprint, TempPath, Size)> {
+    let file = NamedTempFile::new_in(place)?;
     let hasher = Hasher { inner: BufWriter::new(file), digest: Sha256::new(), bytes: 0 };
     // The level at which time is no worse than a fast line: packing must not cost more than it saves.
     let mut builder = tar::Builder::new(GzEncoder::new(hasher, Compression::fast()));
@@ -138,12 +138,13 @@ mod tests {
         fs::create_dir(folder.path().join("bin")).unwrap();
         fs::write(folder.path().join("bin/app"), "app").unwrap();
         std::os::unix::fs::symlink("bin/app", folder.path().join("link")).unwrap();
-        let (first, archive, size) = pack(folder.path()).unwrap();
-        let (second, _, _) = pack(folder.path()).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let (first, archive, size) = pack(folder.path(), place.path()).unwrap();
+        let (second, _, _) = pack(folder.path(), place.path()).unwrap();
         assert_eq!(first, second);
         assert_eq!(size.entries, 3);
         assert_eq!(hash(&archive).unwrap().0, first);
         fs::write(folder.path().join("bin/app"), "App").unwrap();
-        assert_ne!(pack(folder.path()).unwrap().0, first);
+        assert_ne!(pack(folder.path(), place.path()).unwrap().0, first);
     }
 }

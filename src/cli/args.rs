@@ -51,8 +51,8 @@ const STATUS: &str = "\
 Examples:
   shipit status production
 
-It asks the hosts' processes and the balancers, and changes nothing. `shipit lock status` shows who deploys, `shipit runs`
-whether a run was cut off.";
+It asks the hosts' processes and the balancers, and changes nothing. It says who deploys, and whether a
+run was cut off that nobody has settled.";
 
 const RELEASES: &str = "\
 Examples:

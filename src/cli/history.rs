@@ -1,11 +1,14 @@
 //! `shipit runs` and `shipit logs`: what the hosts remember.
 
+use std::collections::BTreeMap;
+
 use super::app::{App, print};
 use super::args::{AnyEnvironment, Environment, Logs, Runs};
 use super::exit::Exit;
 use super::open::Open;
+use super::prepare::needed;
 use super::say;
-use crate::model::{HostName, Run, ranges};
+use crate::model::{HostName, Journal, Run, ranges};
 use crate::report;
 
 /// All that a host keeps.
@@ -13,7 +16,7 @@ const ALL: usize = 2000;
 
 /// Lists runs, the newest first.
 pub async fn runs(app: &App, args: &Runs) -> Exit {
-    match read(app, &args.environment).await {
+    match read(app, &args.environment, false).await {
         Ok((_, runs)) if args.json => json(&runs),
         Ok((_, runs)) => print(&report::runs(&runs, app.paint_stdout())),
         Err(exit) => exit,
@@ -22,7 +25,7 @@ pub async fn runs(app: &App, args: &Runs) -> Exit {
 
 /// Shows one run.
 pub async fn logs(app: &App, args: &Logs) -> Exit {
-    let (environment, runs) = match read(app, &args.environment).await {
+    let (environment, runs) = match read(app, &args.environment, true).await {
         Ok(read) => read,
         Err(exit) => return exit,
     };
@@ -33,12 +36,21 @@ pub async fn logs(app: &App, args: &Logs) -> Exit {
     if args.json { json(&report::LogLine::of(run)) } else { print(&report::log(run, app.paint_stdout())) }
 }
 
-/// Reads the journals of all hosts of the app.
-async fn read(app: &App, any: &AnyEnvironment) -> Result<(Environment, Vec<Run>), Exit> {
+/// Reads the journals of all hosts of the app, and with `balancers` those of the guards there.
+async fn read(app: &App, any: &AnyEnvironment, balancers: bool) -> Result<(Environment, Vec<Run>), Exit> {
     let environment = app.environment(any)?;
-    let open = Open::connect(app, &environment, |project| Ok(Open::apps(project))).await?;
-    let runs = past(app, &open, ALL).await;
-    let asked = runs.is_some();
+    let open = Open::connect(app, &environment, |project| {
+        let apps = Open::apps(project);
+        Ok(if balancers { needed(&project.inventory, &project.recipe, &apps) } else { apps })
+    })
+    .await?;
+    let mut journals = journals(app, &open, ALL).await;
+    let asked = !journals.is_empty();
+    if balancers {
+        for (host, journal) in open.fleet.journals_of_balancers(ALL).await {
+            journals.entry(host).or_default().records.extend(journal.records);
+        }
+    }
     open.close().await;
     if !asked {
         return Err(app.refuse(
@@ -47,11 +59,16 @@ async fn read(app: &App, any: &AnyEnvironment) -> Result<(Environment, Vec<Run>)
             Some("`shipit check ENV --connect` says why"),
         ));
     }
-    Ok((environment, runs.unwrap_or_default()))
+    Ok((environment, Run::merge(&journals)))
 }
 
 /// The runs of the newest `records` of each host, with a word about what could not be read; `None` if nothing could.
 pub async fn past(app: &App, open: &Open, records: usize) -> Option<Vec<Run>> {
+    let journals = journals(app, open, records).await;
+    (!journals.is_empty()).then(|| Run::merge(&journals))
+}
+
+async fn journals(app: &App, open: &Open, records: usize) -> BTreeMap<HostName, Journal> {
     let hosts = Open::apps(&open.project);
     let journals = open.fleet.journals(&hosts, records).await;
     for host in hosts.iter().filter(|host| !journals.contains_key(&host.name)) {
@@ -59,7 +76,7 @@ pub async fn past(app: &App, open: &Open, records: usize) -> Option<Vec<Run>> {
         say::warning(app.paint(), &format!("{} could not be asked: {why}", host.name));
     }
     say_broken(app, journals.iter().map(|(host, journal)| (host, journal.broken)));
-    (!journals.is_empty()).then(|| Run::merge(&journals))
+    journals
 }
 
 /// Says where lines of journals were passed over.

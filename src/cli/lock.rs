@@ -70,6 +70,11 @@ pub async fn warn_if_held(app: &App, open: &Open, hosts: &[&Host]) {
     }
 }
 
+/// Who holds the lock of one of `hosts` or of a balancer, in words.
+pub async fn held(open: &Open, hosts: &[&Host]) -> Option<String> {
+    who_holds(open, hosts).await.map(|(held, _)| words(&held))
+}
+
 /// Who holds the lock of one of `hosts` or of a balancer, and whether that is a person.
 async fn who_holds(open: &Open, hosts: &[&Host]) -> Option<(LockHeld, bool)> {
     let answers = open.fleet.lock(hosts, &LockVerb::Status).await;

@@ -22,7 +22,7 @@ use crate::model::{
 use crate::plan::Plan;
 use crate::remote::Purpose;
 use crate::strategy::{self, PlanError, PlanInput};
-use crate::transport::OpenSsh;
+use crate::transport::{OpenSsh, Transport};
 
 /// The newest records of a host that a rollback asks for: those of some runs.
 const RECENT: usize = 200;
@@ -109,7 +109,7 @@ pub async fn prepare(
     let made = async {
         if from_source {
             let source = &project.recipe.release.source;
-            artifact::prepare(source, &app.global.directory, Timestamp::now()).await.map(Some)
+            artifact::prepare(source, &app.global.directory, transport.scratch(), Timestamp::now()).await.map(Some)
         } else {
             Ok(None)
         }

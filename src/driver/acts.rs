@@ -167,8 +167,7 @@ impl<T: Transport> Fleet<T> {
         let Some(guards) = &self.guards else { return Ok(None) };
         match guards.of_host(&host.name).await? {
             Some(acted) if acted > 0 && deed.back.is_none() => {
-                let what = "the line to it broke for so long that its guard has acted; \
-                            `.shipit/guard.log` there says what it did";
+                let what = "the line to it broke for so long that its guard has acted; `shipit logs` says what it did";
                 Err(Failure::new(what).into())
             }
             Some(_) => Ok(Some(guards.run())),

@@ -77,7 +77,7 @@ impl<T: Transport> Fleet<T> {
             sessions: reached,
             unreachable,
             balancers,
-            cargo: Cargo::default(),
+            cargo: Cargo::packed_in(transport.scratch()),
             taken_out: Mutex::default(),
             guards: None,
             run: None,
@@ -123,7 +123,7 @@ impl<T: Transport> Fleet<T> {
 
     /// The archive to send to hosts that do not have it.
     pub fn carry(&mut self, archive: Option<Archive>) {
-        self.cargo = Cargo::of(archive);
+        self.cargo.archive = archive;
     }
 
     /// From here on, the hosts note in their journals what is done in `run`.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Fleet;
 use crate::model::{Host, HostName, Journal};
 use crate::plan::Action;
-use crate::remote::{Note, Stamp, read_history};
+use crate::remote::{Note, Stamp, history_at_balancer, read_history};
 use crate::transport::{Progress, Script, Session, Transport};
 
 /// Adding or reading some lines.
@@ -44,6 +44,16 @@ impl<T: Transport> Fleet<T> {
                 let output = session.run(&script, LIMIT, &Progress::unheard()).await.ok()?;
                 Some((host.name.clone(), read_history(&output)))
             })
+        }));
+        read.await.into_iter().flatten().collect()
+    }
+
+    /// What guards did at the balancers, as far as those can be asked; the newest `records` of each.
+    pub async fn journals_of_balancers(&self, records: usize) -> Vec<(HostName, Journal)> {
+        let read = join_all(self.balancers().sockets().map(|(host, session, path)| async move {
+            let script = history_at_balancer(path, records);
+            let output = session.run(&script, LIMIT, &Progress::unheard()).await.ok()?;
+            Some((host.clone(), read_history(&output)))
         }));
         read.await.into_iter().flatten().collect()
     }

@@ -13,7 +13,7 @@ pub struct Record {
     pub time: String,
     /// Of which run.
     pub run: RunId,
-    /// `began`, `step`, `ended`.
+    /// `began`, `step`, `ended`, `guard`.
     pub kind: String,
     /// What more there is to it.
     #[serde(flatten)]

@@ -3,6 +3,7 @@
 //! Everybody may import this layer; it imports nothing of ours, does no I/O and knows no clock.
 
 mod amount;
+mod discreet;
 mod duration;
 mod host;
 mod inventory;
@@ -22,6 +23,7 @@ mod template;
 mod text;
 
 pub use amount::{Amount, AmountError, Rounding};
+pub use discreet::discreet;
 pub use duration::friendly;
 pub use host::{Address, Host, Instance};
 pub use inventory::{BalancerKind, BalancerSpec, Inventory, LimitSpec, SshSpec};

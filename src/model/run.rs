@@ -53,6 +53,9 @@ pub struct Run {
     pub records: Vec<(HostName, Record)>,
 }
 
+/// The kind of record that a guard leaves; those at balancers say nothing of which hosts the run was about.
+const GUARD: &str = "guard";
+
 impl Run {
     /// The runs that `journals` know of, the newest first.
     #[must_use]
@@ -81,7 +84,7 @@ impl Run {
         };
         let replaced = |record: &Record| record.field("replaces").and_then(|id| id.parse().ok());
         let mut hosts: BTreeMap<HostName, Option<ReleaseId>> =
-            records.iter().map(|(host, _)| (host.clone(), None)).collect();
+            records.iter().filter(|(_, record)| record.kind != GUARD).map(|(host, _)| (host.clone(), None)).collect();
         hosts.extend(of_kind("began").map(|(host, record)| (host.clone(), replaced(record))));
         Self {
             id: id.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Failure, StepResult, friendly};
+use crate::model::{Failure, StepResult, discreet, friendly};
 use crate::transport::{ExecError, Output};
 
 /// So many lines of output are kept for people; what matters is at the end, and more hides it.
@@ -23,7 +23,7 @@ pub fn judge(answer: Result<Output, ExecError>) -> StepResult {
     let what =
         if reasons.is_empty() { format!("the script ended with code {}", output.code) } else { reasons.join("; ") };
     StepResult::Failed(Failure {
-        what,
+        what: discreet(&what),
         code: words(&output.stdout, "code").next().and_then(|code| code.parse().ok()),
         output: last_lines(&output.stderr),
         help: words(&output.stdout, "help").next().map(str::to_owned),
@@ -54,7 +54,7 @@ fn note(text: &str) -> String {
 
 fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES_SHOWN)..].iter().map(|line| (*line).to_owned()).collect()
+    lines[lines.len().saturating_sub(LINES_SHOWN)..].iter().map(|line| discreet(line)).collect()
 }
 
 #[cfg(test)]

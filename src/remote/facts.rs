@@ -6,7 +6,7 @@ use super::answer::words;
 use super::render::command;
 use super::{LEAST_FREE_KB, Site};
 use crate::model::{
-    BadRelease, Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source,
+    BadRelease, Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source, discreet,
 };
 use crate::transport::{Output, Script, word};
 
@@ -116,7 +116,7 @@ pub fn read_facts(output: &Output) -> HostFacts {
     if output.code != 0 {
         let why = words(text, "fail").next().map_or_else(|| output.stderr.trim().to_owned(), str::to_owned);
         return HostFacts {
-            reach: Reach::Unreachable(format!("the look at it failed: {why}")),
+            reach: Reach::Unreachable(format!("the look at it failed: {}", discreet(&why))),
             ..HostFacts::default()
         };
     }
@@ -143,7 +143,7 @@ fn release(line: &str) -> Option<Release> {
     Some(Release {
         id: parts.next()?.parse().ok()?,
         fingerprint: parts.next()?.parse().ok()?,
-        origin: parts.next().unwrap_or_default().to_owned(),
+        origin: discreet(parts.next().unwrap_or_default()),
     })
 }
 
@@ -173,7 +173,7 @@ fn memory(text: &str, port: &str) -> Option<u64> {
 
 pub(super) fn problem(line: &str) -> Problem {
     let (what, help) = line.split_once('\t').unwrap_or((line, ""));
-    Problem { what: what.to_owned(), help: (!help.is_empty()).then(|| help.to_owned()) }
+    Problem { what: discreet(what), help: (!help.is_empty()).then(|| help.to_owned()) }
 }
 
 impl HostFacts {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answer::words;
 use super::facts::problem;
+use super::journal::JOURNAL;
 use super::{COMMON, Site, seconds};
 use crate::model::{Host, Instance, Problem, ReleaseId, clean};
 use crate::plan::Action;
@@ -22,7 +23,7 @@ const BUSY: Duration = Duration::from_mins(2);
 /// How long a deploy waits for the guard of one that was cut off to be through, which may restart an app.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-const STATE: &str = include_str!("scripts/state.sh");
+pub(super) const STATE: &str = include_str!("scripts/state.sh");
 const WAY: &str = include_str!("scripts/way.sh");
 
 /// What a person does with the lock of a host.
@@ -128,8 +129,10 @@ impl Call<'_> {
         Script::new(include_str!("scripts/guard.sh"))
             .using(STATE)
             .using(WAY)
+            .using(JOURNAL)
             .using(COMMON)
             .with("RUN", self.run)
+            .with("JOURNAL_RUN", self.run)
             .with_lines("HOLDER", self.holder)
             .with("ATTACH", if self.again { "yes" } else { "" })
             .with("LEASE", seconds(GUARD_LEASE))

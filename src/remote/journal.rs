@@ -1,11 +1,12 @@
 //! The journal of a host: what writes it, and what reads it.
 
 use super::Site;
+use super::guard::STATE;
 use crate::model::{BadRelease, Host, Journal, ReleaseId, RunId};
 use crate::plan::Action;
 use crate::transport::{Output, Script};
 
-const JOURNAL: &str = include_str!("scripts/journal.sh");
+pub(super) const JOURNAL: &str = include_str!("scripts/journal.sh");
 
 /// Whose records they are, and when the script is sent.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +60,22 @@ impl Site<'_> {
     /// The script that prints the newest `records` of the journal of `host`.
     #[must_use]
     pub fn history(&self, host: &Host, records: usize) -> Script {
-        self.base(host, include_str!("scripts/history.sh")).with("RECORDS", records.to_string())
+        history(format!("{}/.shipit", self.root(host)), "", records)
     }
+}
+
+/// The script that prints the newest `records` of what guards did at haproxy's `socket`.
+#[must_use]
+pub fn history_at_balancer(socket: &str, records: usize) -> Script {
+    history(String::new(), socket, records)
+}
+
+fn history(state: String, socket: &str, records: usize) -> Script {
+    Script::new(include_str!("scripts/history.sh"))
+        .using(STATE)
+        .with("STATE", state)
+        .with("SOCKET", socket)
+        .with("RECORDS", records.to_string())
 }
 
 /// Reads the answer of [`Site::history`].

@@ -20,7 +20,7 @@ use crate::transport::Script;
 pub use answer::judge;
 pub use facts::{Purpose, look, read_facts};
 pub use guard::{Call, GUARD_GRACE, GUARD_LEASE, LockState, LockVerb, Undo, check_post, read_lock, read_post};
-pub use journal::{Note, Stamp, read_history};
+pub use journal::{Note, Stamp, history_at_balancer, read_history};
 pub use route::{RouteCheck, read_check, read_routed};
 
 /// What every script has.

@@ -33,7 +33,7 @@ pub use lasting::lasting;
 pub use news::News;
 pub use plain::Plain;
 pub use releases::releases;
-pub use runs::{LogLine, log, runs, unfinished};
+pub use runs::{LogLine, log, runs, settle, unfinished};
 pub use settings::{ColourChoice, Output, Settings, Surroundings, Verbosity};
 pub use status::{hosts, notes, status};
 pub use summary::{Summary, summary};

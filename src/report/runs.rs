@@ -1,11 +1,15 @@
 //! What `shipit runs` and `shipit logs` print.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::engine::End;
-use crate::model::{HostName, Paint, Record, ReleaseId, Run, Table, Tone, Verb, clean, ranges};
+use crate::model::{
+    EnvironmentName, HostName, Paint, Record, ReleaseId, Run, Table, Tone, Verb, clean, friendly, ranges,
+};
 
 /// Runs, as they are given: the newest first.
 #[must_use]
@@ -128,6 +132,23 @@ fn outcome(run: &Run) -> (Tone, String) {
 
 fn word(text: Option<&str>) -> String {
     text.map_or_else(|| "-".to_owned(), clean)
+}
+
+/// A run that was cut off or cancelled and that nobody has settled, with the ways out.
+#[must_use]
+pub fn settle(run: &Run, environment: &EnvironmentName, now: Timestamp) -> String {
+    let began = run.time.parse::<Timestamp>().ok();
+    let ago = began.and_then(|began| Duration::try_from(now.duration_since(began)).ok());
+    let ago =
+        ago.map(|ago| format!(" began {} ago and", friendly(Duration::from_secs(ago.as_secs())))).unwrap_or_default();
+    let end = if run.outcome.is_some() { "was cancelled" } else { "was cut off" };
+    let release = word(run.release.as_ref().map(|release| release.id.as_str()));
+    format!(
+        "{} {release} by {}{ago} {end} (run {}): `shipit resume {environment}` finishes it, `shipit rollback {environment}` undoes it",
+        deed(run),
+        word(run.who.as_deref()),
+        run.id
+    )
 }
 
 /// What a run that was cut off leaves on its hosts: the last thing that each noted, and what it runs.

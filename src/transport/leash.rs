@@ -22,12 +22,12 @@ pub(super) struct Leash {
 }
 
 impl Leash {
-    /// Starts the shell that is to remove `dir`.
-    pub(super) fn start(dir: &Path) -> io::Result<Self> {
+    /// Starts the shell that is to remove `dirs`.
+    pub(super) fn start(dirs: [&Path; 2]) -> io::Result<Self> {
         // The write end is closed on exec in every other child, as std makes all its pipes.
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("leash.sh"), "shipit-leash"])
-            .arg(dir)
+            .args(dirs)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
@@ -54,15 +54,17 @@ impl Leash {
         }
     }
 
-    /// Ends all that is left and removes the directory, in at most `deadline`. A second call does nothing.
-    pub(super) async fn close(&self, dir: &Path, deadline: Duration) {
+    /// Ends all that is left and removes `dirs`, in at most `deadline`. A second call does nothing.
+    pub(super) async fn close(&self, dirs: [&Path; 2], deadline: Duration) {
         let Some((mut shell, mut pipe)) = self.shell.lock().await.take() else { return };
         _ = pipe.write_all(b"end\n").await;
         drop(pipe);
         if !matches!(timeout(deadline, shell.wait()).await, Ok(Ok(status)) if status.success()) {
             _ = shell.start_kill();
-            // Only then: once the shell has removed it, the name is free for another.
-            _ = std::fs::remove_dir_all(dir);
+            // Only then: once the shell has removed one, its name is free for another.
+            for dir in dirs {
+                _ = std::fs::remove_dir_all(dir);
+            }
         }
     }
 }

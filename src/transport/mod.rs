@@ -22,7 +22,7 @@ mod ssh_session;
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Opens a session to `host`. Sends nothing to a host whose key is not the known one.
     fn connect(&self, host: &Host) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+
+    /// A directory on this machine for what is sent to hosts. It is gone when shipit has ended, also if that was by `kill -9`.
+    fn scratch(&self) -> &Path;
 }
 
 /// An open way to one host, for the whole run. Calls may overlap; the session keeps to sshd's limit of channels.

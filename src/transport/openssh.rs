@@ -1,6 +1,7 @@
 //! The transport over OpenSSH's own client, so that the user's ssh configuration, keys, agent and jump hosts just work.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::site::Site;
@@ -52,5 +53,9 @@ impl Transport for OpenSsh {
     async fn connect(&self, host: &Host) -> Result<SshSession, ConnectError> {
         let link = self.0.open(host).await?;
         Ok(SshSession::new(Arc::clone(&self.0), host.clone(), link))
+    }
+
+    fn scratch(&self) -> &Path {
+        self.0.scratch()
     }
 }

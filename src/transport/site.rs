@@ -2,10 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -26,6 +27,7 @@ pub(super) struct Site {
     // The leash goes first: it is what removes the directory.
     leash: Leash,
     dir: ControlDir,
+    scratch: PathBuf,
     config: SshConfig,
     spec: SshSpec,
     limits: Limits,
@@ -60,14 +62,20 @@ impl Site {
     pub(super) fn prepare(spec: &SshSpec, limits: Limits) -> Result<Self, StartError> {
         let dir = ControlDir::create().map_err(StartError::Directory)?;
         // First of all: what removes the directory if anything below fails.
-        let leash = Leash::start(dir.path()).map_err(|error| {
+        let scratch = TempDir::with_prefix("shipit-").map_err(|error| {
+            _ = std::fs::remove_dir_all(dir.path());
+            StartError::Directory(error)
+        })?;
+        let leash = Leash::start([dir.path(), scratch.path()]).map_err(|error| {
             _ = std::fs::remove_dir_all(dir.path());
             StartError::Shell(error)
         })?;
+        let scratch = scratch.keep();
         let config = SshConfig::write(dir.path(), spec, &limits).map_err(StartError::Config)?;
         Ok(Self {
             leash,
             dir,
+            scratch,
             config,
             spec: spec.clone(),
             limits,
@@ -134,9 +142,14 @@ impl Site {
         }
     }
 
-    /// Ends what the sessions left, and removes the directory.
+    /// A directory for what is sent to hosts.
+    pub(super) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Ends what the sessions left, and removes both directories.
     pub(super) async fn close(&self) {
-        self.leash.close(self.dir.path(), self.limits.close).await;
+        self.leash.close([self.dir.path(), &self.scratch], self.limits.close).await;
     }
 }
 

@@ -7,9 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use shipit::balancer::ASK;
 use shipit::plan::Action;
-use shipit::remote::{Call, LockVerb, Undo, check_post, read_lock, read_post};
+use shipit::remote::{Call, LockVerb, Undo, read_lock};
 use shipit::transport::{Output, Script};
 
 use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
@@ -348,23 +347,6 @@ fn servers_are_put_back_when_shipit_is_gone_and_by_the_next_guard_when_the_first
 }
 
 #[test]
-fn a_check_tells_what_would_keep_a_guard_from_its_post() {
-    for shell in shells() {
-        let rig = Rig::new(&shell);
-        let told = |ask: &str| {
-            let done = rig.run(&check_post("/run/admin.sock", ask));
-            done.ok();
-            read_post(&Output { stdout: done.stdout, ..Output::default() })
-        };
-        assert_eq!(told(&ask(&rig.root)), [], "{}", shell.name);
-        let nobody = told(ASK);
-        let [problem] = &nobody[..] else { panic!("{}: {nobody:?}", shell.name) };
-        assert!(problem.what.contains("no way to haproxy's socket /run/admin.sock: socat: "), "{problem:?}");
-        assert!(problem.help.as_ref().is_some_and(|help| help.starts_with("install socat")), "{problem:?}");
-    }
-}
-
-#[test]
 fn a_balancer_that_could_not_be_told_needs_nobody_once_the_next_guard_has_told_it() {
     for shell in shells() {
         let rig = Rig::new(&shell);
@@ -407,7 +389,11 @@ fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
         talk.is_cut_off();
         talk.hears("over");
         assert_eq!(current(&rig), NEW, "{}", shell.name);
-        let log = fs::read_to_string(rig.root.join(".shipit/guard.log")).unwrap();
-        assert!(log.ends_with("left step 001 as it is: the release is healthy\n"), "{}: {log}", shell.name);
+        let log = fs::read_to_string(rig.root.join(".shipit/journal")).unwrap();
+        assert!(
+            log.ends_with("\trun\tguard\tresult=left\twhy=left step 001 as it is: the release is healthy\n"),
+            "{}: {log}",
+            shell.name
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use shipit::model::{BadRelease, Journal, Moment, RunId, Task, Template};
+use shipit::model::{BadRelease, Instance, Journal, Moment, RunId, Task, Template};
 use shipit::plan::Action;
 use shipit::remote::{Note, Purpose, Stamp, look, read_facts, read_history};
 use shipit::transport::Output;
@@ -59,6 +59,22 @@ fn with_task(rig: &mut Rig, run: &str) -> Action {
         timeout: std::time::Duration::from_secs(9),
     }];
     Action::Task { name: "clear".parse().unwrap(), release: id(NEW) }
+}
+
+#[test]
+fn what_fails_is_noted_without_the_secrets_of_its_address() {
+    for shell in shells() {
+        let mut rig = Rig::new(&shell);
+        rig.recipe.warm.urls = vec![Template::parse("http://ann:pass@127.0.0.1:1/up?token=word").unwrap()];
+        let warm = Action::Warm { release: id(NEW), instances: vec![Instance(4040)] };
+        note(&rig, "began", &[], &[]);
+        let told = step(&rig, &warm).failed();
+        let noted = words(&journal(&rig)).join("; ");
+        for text in [told, noted] {
+            assert!(text.contains("http://***@127.0.0.1:1/up?token=***"), "{}: {text}", shell.name);
+            assert!(!text.contains("pass") && !text.contains("word"), "{}: {text}", shell.name);
+        }
+    }
 }
 
 #[test]

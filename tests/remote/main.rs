@@ -9,6 +9,7 @@ mod health;
 mod hostile;
 mod journal;
 mod observe;
+mod post;
 mod rig;
 mod stage;
 mod stop;

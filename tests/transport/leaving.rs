@@ -90,7 +90,10 @@ async fn after_a_kill_nothing_is_left() {
     let sshd = Sshd::start();
     // Behind a jump host, whose ssh is a process too.
     sshd.client_config("login", "Host left-by-kill\n  ProxyJump jump-by-kill\n");
+    let tmp = sshd.path("tmp");
+    std::fs::create_dir(&tmp).unwrap();
     let mut victim = Command::new(std::env::current_exe().unwrap())
+        .env("TMPDIR", &tmp)
         .args(["--exact", "leaving::the_one_that_is_killed", "--ignored"])
         .env(VICTIM, sshd.path("client"))
         .stdin(Stdio::null())
@@ -105,6 +108,7 @@ async fn after_a_kill_nothing_is_left() {
     }
     assert_eq!(with_word("by-kill").len(), 2, "the master and its way through the jump host");
     assert_eq!(directories(victim.id()).len(), 1);
+    assert_eq!(tmp.read_dir().unwrap().count(), 1, "what is sent to hosts");
     victim.kill().unwrap();
     victim.wait().unwrap();
     let until = Instant::now() + Duration::from_secs(5);
@@ -118,6 +122,7 @@ async fn after_a_kill_nothing_is_left() {
         assert!(Instant::now() < until);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert_eq!(tmp.read_dir().unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -127,6 +132,7 @@ async fn the_one_that_is_killed() {
     let running = config.with_file_name("running");
     let ssh = OpenSsh::start(&SshSpec { user: None, config: Some(config) }).unwrap();
     let session = ssh.connect(&host("left-by-kill")).await.unwrap();
+    std::fs::write(ssh.scratch().join("archive"), "packed").unwrap();
     let script = Script::new(": >\"$RUNNING\"; sleep 60").with("RUNNING", running.to_string_lossy());
     session.run(&script, Duration::from_mins(1), &Progress::unheard()).await.ok();
 }

@@ -11,10 +11,15 @@
 NL='
 '
 
-# fail WHAT [HELP]: gives up; in the journal of a step, too.
+# fail WHAT [HELP]: gives up; in the journal of a step, too. An address is told without the secrets that may be in it: who logs in
+# there, and the values of a query.
 fail() {
-    [ -z "${JOURNAL_STEP-}" ] || end_step failed "$1"
-    printf 'fail %s\n' "$1"
+    case $1 in
+        *://*) what=$(printf '%s\n' "$1" | sed -e 's#://[^/@ ]*@#://***@#g' -e 's#\([?&][^=&? ]*=\)[^& ]*#\1***#g') ;;
+        *) what=$1 ;;
+    esac
+    [ -z "${JOURNAL_STEP-}" ] || end_step failed "$what"
+    printf 'fail %s\n' "$what"
     [ -z "${2-}" ] || printf 'help %s\n' "$2"
     exit 1
 }

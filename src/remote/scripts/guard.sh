@@ -1,6 +1,6 @@
 # Stands on a host during a deploy: lock, lease and dead man's switch in one.
 #
-# Data: STATE (its directory; empty on a balancer's host, where it is one of the login's own) SOCKET ASK (haproxy's, and the text of
+# Data: those of journal.sh but JOURNAL; STATE (its directory; empty on a balancer's host, where it is one of the login's own) SOCKET ASK (haproxy's, and the text of
 # ask.sh) RUN (the deploy's word for itself) HOLDER (lines of `name value` about who deploys) LEASE GRACE BUSY PATIENCE (seconds)
 # ATTACH (set: take over from an earlier guard of the same run)
 #
@@ -17,6 +17,7 @@
 #   holder        who holds it, for people
 #   hold          a lock that a person took (`shipit lock take`)
 #   broken        what could not be undone and waits for a person
+#   journal       what guards did, and on hosts of the app what steps did (journal.sh)
 #   reserve       room that is given back when the disk is full
 #   guard/last    RUN of the guard that stood here last, unless it acted
 #   guard/run     RUN, PID and start of the guard that stands. Its name changes to guard/acting before anything is undone: from
@@ -111,6 +112,7 @@ stand() {
     started "$pid"
     sign || { give_room "$STATE" && sign; } || fail "$GUARD can't be written" "is the disk full?"
     [ ! -e "$GUARD/leaving" ] || rm -f "$GUARD/leaving"
+    [ -z "$SOCKET" ] || keep_journal
     [ -d "$STATE/reserve" ] || set_room_aside 2>/dev/null
 }
 
@@ -153,7 +155,7 @@ put_servers_back() {
         if told=$(eval "$ASK" 2>&1) && answered "$told"; then
             rm -f "$arm"
             say "put ${arm##*/}"
-            journal "put ${arm##*/} back into its balancer"
+            record guard result=put "why=put ${arm##*/} back into its balancer"
         else
             BROKEN="${arm##*/} could not be put back into its balancer: ${told##*"$NL"}"
         fi
@@ -244,9 +246,9 @@ undo() {
     for one; do
         if sh "$one" >"$GUARD/said" 2>&1 9>&-; then
             if grep -qx left "$GUARD/said"; then
-                journal "left step ${one##*/} as it is: the release is healthy"
+                record guard result=left "why=left step ${one##*/} as it is: the release is healthy"
             else
-                journal "undid step ${one##*/}"
+                record guard result=undone "why=undid step ${one##*/}"
             fi
             rm -f "$one"
         else
@@ -255,11 +257,6 @@ undo() {
             return
         fi
     done
-}
-
-# journal TEXT: one line for people.
-journal() {
-    printf '%s %s guard: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$1" >>"$STATE/guard.log" 2>/dev/null
 }
 
 put_back() {
@@ -282,7 +279,7 @@ act() {
         put_back
     fi
     if [ -n "$BROKEN" ]; then
-        journal "$BROKEN"
+        record guard result=failed "why=$BROKEN"
         printf '%s %s\n' "$RUN" "$BROKEN" >"$STATE/broken"
     fi
     quit
@@ -295,6 +292,7 @@ trap 'told_to_go=yes' TERM
 BROKEN=''
 exec 3<&0
 find_state
+JOURNAL=$STATE/journal
 open_lock
 [ -z "$SOCKET" ] || look_for_way || fail "$NO_WAY" "$NO_WAY_HELP"
 if [ -n "$ATTACH" ]; then

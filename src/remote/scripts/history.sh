@@ -1,5 +1,6 @@
 # Prints the journal, the oldest record first.
 #
-# Data: ROOT RECORDS (at most so many, the newest)
+# Data: STATE SOCKET (see guard.sh) RECORDS (at most so many, the newest)
 
-[ ! -f "$ROOT/.shipit/journal" ] || tail -n "$RECORDS" "$ROOT/.shipit/journal"
+find_state
+[ ! -f "$STATE/journal" ] || tail -n "$RECORDS" "$STATE/journal"
