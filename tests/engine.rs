@@ -454,3 +454,33 @@ fn nobody_is_taken_out_on_a_view_that_could_not_be_had() {
     world.tell(Fact::Looked { view: Err("no answer".to_owned()) });
     assert!(world.opened.is_empty());
 }
+
+#[test]
+fn whoever_cancels_when_every_host_is_about_to_be_through_gets_them_confirmed() {
+    let mut plan = (*plan(2, 2, 0, 0)).clone();
+    let tidy = |lane: &Lane| Lane { host: lane.host.clone(), steps: lane.steps[1..2].to_vec() };
+    let lanes = plan.waves[0].lanes.iter().map(tidy).collect();
+    plan.waves.push(Wave { name: "confirm".to_owned(), phase: Phase::Finish, lanes, ..plan.waves[0].clone() });
+    let mut scheduler = Scheduler::new(Arc::new(plan));
+    let mut commands = scheduler.on(Fact::Begin);
+    while let Some(command) = commands.pop() {
+        if let Command::Perform { at, step } = command {
+            if step == 2 {
+                commands.extend(scheduler.on(Fact::CancelAsked { how: Cancel::Finish }));
+            }
+            commands.extend(scheduler.on(Fact::StepFinished { at, result: StepResult::Ok(String::new()) }));
+        }
+    }
+    assert!(scheduler.ends().all(|(_, end)| end == LaneEnd::Done), "{:?}", scheduler.ends().collect::<Vec<_>>());
+}
+
+#[test]
+fn balancers_that_can_not_be_looked_at_end_the_deploy_after_a_few_looks() {
+    let mut world = World::new(plan(2, 1, 1, 0));
+    while !world.finished {
+        world.pending.clear();
+        world.tell(Fact::Looked { view: Err("no answer".to_owned()) });
+    }
+    assert!(world.opened.is_empty() && world.looks < 20, "{} looks", world.looks);
+    assert!(world.scheduler.reason().unwrap().contains("no answer"));
+}

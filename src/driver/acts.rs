@@ -192,6 +192,10 @@ impl<T: Transport> Fleet<T> {
                 break;
             }
             tokio::time::sleep(*wait).await;
+            // The line to its guard was the same one, and a step that comes back before it is refused.
+            if let Some(guards) = &self.guards {
+                let _ = guards.of_host(&host.name).await;
+            }
             answer = run().await;
         }
         let mut lost = self.lost.lock().await;

@@ -1,6 +1,6 @@
 //! A guard as it is seen from here: called to its host, kept awake, spoken with, and called again when the line to it breaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,8 +66,15 @@ impl Guard {
         let (orders, heard) = mpsc::unbounded_channel();
         let (tell, standing) = watch::channel(Standing::Called(None));
         let (note, last) = watch::channel(Instant::now());
-        let keeper =
-            Keeper { note, orders: heard, standing: tell, acted: 0, unheard: BTreeMap::new(), holder: Vec::new() };
+        let keeper = Keeper {
+            note,
+            orders: heard,
+            standing: tell,
+            acted: 0,
+            unheard: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            holder: Vec::new(),
+        };
         Self { orders, standing, heard: last, keeper: tokio::spawn(keeper.keep(session, script)) }
     }
 
@@ -134,6 +141,8 @@ struct Keeper {
     acted: u32,
     /// What was told and not yet acknowledged.
     unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
+    /// What it was told to forget: nothing says that it has heard, and the line may just have broken.
+    forgotten: BTreeSet<String>,
     /// What is known of who holds the lock.
     holder: Vec<String>,
 }
@@ -215,6 +224,9 @@ impl Keeper {
         match verb {
             "held" => {
                 self.tell(Standing::Held { acted: self.acted });
+                for key in &self.forgotten {
+                    let _ = lines.send(format!("forget {key}"));
+                }
                 for (key, (commands, _)) in &self.unheard {
                     let _ = lines.send(format!("arm {key} {commands}"));
                 }
@@ -250,10 +262,15 @@ impl Keeper {
         let line = match order {
             Order::Arm { key, commands, armed } => {
                 let line = format!("arm {key} {commands}");
+                self.forgotten.remove(&key);
                 self.unheard.insert(key, (commands, armed));
                 line
             }
-            Order::Forget(Some(key)) => format!("forget {key}"),
+            Order::Forget(Some(key)) => {
+                let line = format!("forget {key}");
+                self.forgotten.insert(key);
+                line
+            }
             Order::Forget(None) => "forget".to_owned(),
             Order::End => "end".to_owned(),
         };
@@ -280,6 +297,8 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::transport::Parcel;
@@ -311,6 +330,53 @@ mod tests {
         }
 
         async fn close(self) {}
+    }
+
+    /// A host whose line breaks when the first word has been said, and is there again; and what was said over the second line.
+    #[derive(Default)]
+    struct Breaks {
+        talks: AtomicUsize,
+        heard: Mutex<Vec<String>>,
+    }
+
+    impl Session for Breaks {
+        async fn run(&self, _: &Script, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+            unreachable!()
+        }
+
+        async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
+            unreachable!()
+        }
+
+        async fn converse(
+            &self,
+            _: &Script,
+            mut input: mpsc::UnboundedReceiver<String>,
+            heard: &Progress,
+        ) -> Result<Output, ExecError> {
+            heard.say("held");
+            let line = input.recv().await.unwrap();
+            if self.talks.fetch_add(1, Ordering::Relaxed) > 0 {
+                self.heard.lock().unwrap().push(line);
+                heard.say("ended");
+            }
+            Ok(Output::default())
+        }
+
+        async fn forward(&self, _: &str) -> Result<PathBuf, ExecError> {
+            unreachable!()
+        }
+
+        async fn close(self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_settled_as_the_line_broke_is_settled_when_it_is_back() {
+        let host = Arc::new(Breaks::default());
+        let guard = Guard::call(host.clone(), |_| Script::new(""));
+        guard.forget(Some("web1.0".to_owned()));
+        guard.keeper.await.unwrap();
+        assert_eq!(*host.heard.lock().unwrap(), ["forget web1.0"]);
     }
 
     #[tokio::test]

@@ -67,7 +67,7 @@ impl Outcome {
         // A state that is not known whole is for a person to look at.
         let end = match &after.unseen {
             Some(_) => End::NeedsPerson,
-            None => end(plan, scheduler.cancelled(), failed, &states, &after.partly),
+            None => end(plan, scheduler.cancelled(), failed, finished(&ends), &states, &after.partly),
         };
         let unseen = after.unseen.as_ref().map(|why| format!("{why}; who serves is told without it"));
         Self {
@@ -89,11 +89,17 @@ fn cut_off(scheduler: &Scheduler) -> Option<String> {
     (!all.is_empty()).then(|| format!("cut off before their end: {told}{more}"))
 }
 
+/// Whether all was done that comes when the hosts have changed over.
+fn finished(ends: &[(HostName, Phase, LaneEnd, String)]) -> bool {
+    ends.iter().all(|(_, phase, end, _)| !matches!(phase, Phase::Task | Phase::Finish) || *end == LaneEnd::Done)
+}
+
 /// The code is chosen here, once, from where the hosts are and not from how they got there.
 fn end(
     plan: &Plan,
     cancelled: bool,
     failed: bool,
+    finished: bool,
     hosts: &BTreeMap<HostName, HostEnd>,
     partly: &BTreeSet<HostName>,
 ) -> End {
@@ -102,7 +108,12 @@ fn end(
         End::NeedsPerson
     } else if released == hosts.len() {
         // All of them run it, yet something after that failed: only a person knows whether that matters.
-        if failed { End::NeedsPerson } else { End::Done }
+        match (failed, finished) {
+            (true, _) => End::NeedsPerson,
+            // Nobody has confirmed it, so a later rollback would pass it over.
+            (false, false) if cancelled => End::Cancelled,
+            (false, _) => End::Done,
+        }
     } else if cancelled {
         End::Cancelled
     } else if released == 0 && partly.is_empty() {

@@ -29,7 +29,7 @@ pub enum LaneEnd {
         /// Why it was taken back; `None` if nothing failed there but others did.
         failure: Option<Failure>,
         /// The action that should have taken it back.
-        undo: Action,
+        undo: Box<Action>,
         /// Why that failed.
         trouble: Failure,
     },
@@ -115,6 +115,7 @@ impl Undoing {
     /// How the lane ends once nothing is left to take back.
     pub(super) fn end(self) -> LaneEnd {
         let Self { step, cause, trouble, .. } = self;
+        let trouble = trouble.map(|(undo, trouble)| (Box::new(undo), trouble));
         match (trouble, cause) {
             (None, Cause::Own(failure)) => LaneEnd::Restored { step, failure },
             (None, Cause::Others) => LaneEnd::TakenBack,

@@ -5,6 +5,7 @@
 
 mod back;
 mod books;
+mod cancel;
 mod event;
 mod fact;
 mod floor;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::floor::Room;
 use super::lane::{Cause, LaneState, Undoing};
-use super::{Cancel, Command, Fact, Failure, LaneEnd, LaneRef, StepResult};
+use super::{Cancel, Command, Fact, LaneEnd, LaneRef, StepResult};
 use crate::model::{HostName, View};
 use crate::plan::{Action, Gate, Phase, Plan, Wave};
 
@@ -18,6 +18,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// So many looks in a row without a lane that may open end the deploy: a minute. A fleet that has not recovered by
 /// itself in that time won't do so for the sake of a deploy.
 const PATIENCE: u32 = 120;
+
+/// A look that failed counts for so many, and the next one comes so much later: a balancer that can't be reached takes several
+/// seconds to say nothing, and 120 times that was half an hour.
+const FAILED_LOOK: u32 = 10;
 
 /// Turns facts into commands, wave by wave.
 ///
@@ -31,7 +35,7 @@ pub struct Scheduler {
     /// longer than the deploy where there are thousands.
     pub(super) open: Vec<usize>,
     first_waiting: Vec<usize>,
-    wave: Option<usize>,
+    pub(super) wave: Option<usize>,
     failed: BTreeSet<HostName>,
     pub(super) stop: Option<Stop>,
     pub(super) wait: Wait,
@@ -46,7 +50,7 @@ pub struct Scheduler {
     /// What was cut off, by the host, in the step's words.
     pub(super) cut_off: Vec<(HostName, String)>,
     finished: bool,
-    commands: Vec<Command>,
+    pub(super) commands: Vec<Command>,
 }
 
 /// What the next lane of the wave waits for, beyond the bound on open lanes.
@@ -194,7 +198,7 @@ impl Scheduler {
 
     /// Waits for the fleet to recover, or gives up.
     pub(super) fn hold(&mut self, wave: usize, view: &Result<View, String>) {
-        self.fruitless_looks += 1;
+        self.fruitless_looks += if view.is_ok() { 1 } else { FAILED_LOOK };
         let floor = self.plan.waves[wave].min_serving.unwrap_or_default();
         let serving =
             view.as_ref().map(|view| self.plan.fleet.iter().filter(|host| view.serving.contains(*host)).count());
@@ -216,7 +220,7 @@ impl Scheduler {
         if let (Ok(serving), 1) = (serving, self.fruitless_looks) {
             self.commands.push(Command::Hold { serving, floor });
         }
-        self.look(LOOK_AGAIN);
+        self.look(if view.is_ok() { LOOK_AGAIN } else { LOOK_AGAIN * FAILED_LOOK });
     }
 
     fn gate_closed(&mut self, wave: usize, result: StepResult) {
@@ -228,25 +232,6 @@ impl Scheduler {
             StepResult::Failed(failure) | StepResult::Unknown(failure) => {
                 self.stop = Some(Stop::Failed);
                 self.send_back(wave, &Cause::Own(failure));
-            }
-        }
-    }
-
-    fn cancel_asked(&mut self, how: Cancel) {
-        if self.stop == Some(Stop::Failed) {
-            return;
-        }
-        self.stop = Some(Stop::Cancelled(how));
-        let Some(wave) = self.wave else { return };
-        let phase = self.plan.waves[wave].phase;
-        if how == Cancel::Unwind && self.goes_back(wave) {
-            self.send_back(wave, &Cause::Own(Failure::new("cancelled")));
-        }
-        for at in self.lanes_of(wave) {
-            let running = matches!(self.state(at), LaneState::Running(_));
-            // Before traffic is touched there is nothing worth finishing.
-            if running && (how == Cancel::Unwind || phase == Phase::Prepare) {
-                self.commands.push(Command::Interrupt { at });
             }
         }
     }
@@ -272,14 +257,6 @@ impl Scheduler {
                 return;
             }
             self.open_wave(wave + 1);
-        }
-    }
-
-    /// Whether lanes of `wave` may open at all.
-    fn may_open(&self, wave: usize) -> bool {
-        match self.plan.waves[wave].phase {
-            Phase::Failed => self.stop == Some(Stop::Failed),
-            _ => self.stop.is_none(),
         }
     }
 

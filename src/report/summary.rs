@@ -245,7 +245,13 @@ fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
             let out = ranges(troubled().filter(|(_, state)| !state.serving).map(|(host, _)| host));
             let mut advice = vec![format!("look at everything with `shipit status {environment}`")];
             if troubled().next().is_none() {
-                advice.push(format!("every host runs {new}; mend what failed after that, then {on}"));
+                let all = outcome.hosts.values().all(|state| state.release.as_ref() == Some(new));
+                let next = if all {
+                    format!("every host runs {new}; mend what failed after that, then {on}")
+                } else {
+                    format!("mend what failed, then {again}")
+                };
+                advice.push(next);
             }
             if !silent.is_empty() {
                 advice.push(format!("on {silent}: is it up, does the app run, and what does `current` point at?"));

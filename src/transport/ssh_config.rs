@@ -156,8 +156,8 @@ mod tests {
         for line in [
             "stricthostkeychecking true",
             "batchmode yes",
-            "serveraliveinterval 5",
-            "serveralivecountmax 3",
+            "serveraliveinterval 3",
+            "serveralivecountmax 2",
             "connecttimeout 10",
             "controlmaster false",
             "forwardagent no",

@@ -161,6 +161,24 @@ fn what_a_step_has_changed_is_undone_when_shipit_is_gone() {
 }
 
 #[test]
+fn a_step_that_has_ended_is_not_waited_for_though_nobody_has_asked_how() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        // As of an sshd that hangs with its connection.
+        let mut ended = Command::new("true").spawn().unwrap();
+        fs::write(rig.root.join(".shipit/guard/busy").join(ended.id().to_string()), "x").unwrap();
+        talk.is_cut_off();
+        talk.hears("acts");
+        talk.hears("over");
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+        ended.wait().unwrap();
+    }
+}
+
+#[test]
 fn so_it_is_when_shipit_says_nothing_for_the_time_of_the_lease() {
     for shell in shells() {
         let rig = Rig::new(&shell);

@@ -89,6 +89,15 @@ pub const CASES: &[(&str, Tell)] = &[
         })
     }),
     ("hotswap-cancelled-now", || Story { cancel: Some((16.0, Cancel::Unwind)), ..Story::new(hotswap(8)) }),
+    // Once all of them have the release, the rest is done, too.
+    ("hotswap-cancelled-late", || Story { cancel: Some((22.0, Cancel::Finish)), ..Story::new(hotswap(4)) }),
+    ("hotswap-balancer-lost", || {
+        let silent = "haproxy on `lb1` does not answer: no answer within 5s";
+        let watched = move |_: &str, action: &Action, undo: bool| {
+            (!undo && matches!(action, Action::Watch)).then(|| (StepResult::Unknown(Failure::new(silent)), 5.1))
+        };
+        Story { unseen: Some(silent.to_owned()), ..Story::new(hotswap(4)).with_fault(watched) }
+    }),
     ("rollback", || Story::new(rollback(plan(4, 0, 1, 2)))),
     ("rollback-stops", || Story::new(rollback(plan(4, 0, 1, 2))).with_fault(unhealthy)),
     ("hold", || {

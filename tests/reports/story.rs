@@ -25,6 +25,8 @@ pub struct Story {
     pub gate: StepResult,
     /// Hosts that do not serve at first, and when they begin to.
     pub late: BTreeMap<HostName, f64>,
+    /// Why a balancer can't be asked in the end.
+    pub unseen: Option<String>,
     pub fault: Fault,
 }
 
@@ -139,7 +141,7 @@ pub fn hotswap(hosts: usize) -> Plan {
 impl Story {
     pub fn new(plan: Plan) -> Self {
         let gate = StepResult::Ok("0 errors in 4,310 requests".to_owned());
-        Self { plan, cancel: None, gate, late: BTreeMap::new(), fault: Box::new(|_, _, _| None) }
+        Self { plan, cancel: None, gate, late: BTreeMap::new(), unseen: None, fault: Box::new(|_, _, _| None) }
     }
 
     pub fn with_fault(mut self, fault: impl Fn(&str, &Action, bool) -> Option<(StepResult, f64)> + 'static) -> Self {
@@ -282,8 +284,8 @@ impl World {
             }
         }
         let served = self.view(0.0).serving;
-        let after =
-            Aftermath { served, serving: self.view(now).serving, running, partly: BTreeSet::new(), unseen: None };
+        let unseen = self.story.unseen.clone();
+        let after = Aftermath { served, serving: self.view(now).serving, running, partly: BTreeSet::new(), unseen };
         Outcome::judge(plan, &self.scheduler, &plan.fleet, &after)
     }
 }

@@ -229,12 +229,22 @@ wait_for_steps() {
         alive=''
         for one in "$GUARD"/busy/*; do
             [ -f "$one" ] || continue
-            if kill -0 "${one##*/}" 2>/dev/null; then alive=yes; else rm -f "$one"; fi
+            if runs "${one##*/}"; then alive=yes; else rm -f "$one"; fi
         done
         now
         [ -n "$alive" ] && [ "$NOW" -lt "$end" ] || return 0
         nap 0.1
     done
+}
+
+# runs PID: whether the process does anything. One that has ended and that nobody has asked how (an sshd that hangs with its
+# connection does not) has a pid all the same.
+runs() {
+    stat=''
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+    case ${stat##*) } in
+        [ZX]*) return 1 ;;
+    esac
 }
 
 # undo: what the steps have left to be undone, the last step first.

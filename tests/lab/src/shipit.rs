@@ -183,18 +183,22 @@ pub fn running() -> Option<Process> {
 /// Tells all runs that are under way to stop, and waits until they have put everything back.
 pub fn stop_running() {
     let running = std::mem::take(&mut *all_running());
-    running.iter().for_each(|process| process.signal(Signal::TERM));
-    running.iter().for_each(|process| drop(process.await_end(STOP_WITHIN)));
+    for process in &running {
+        process.signal(Signal::TERM);
+    }
+    for process in &running {
+        let _ = process.await_end(STOP_WITHIN);
+    }
 }
 
-/// Kills a run that is under way, as a machine that loses its power does; whether there was one.
-pub fn kill_running() -> bool {
-    running().inspect(|process| process.signal(Signal::KILL)).is_some()
+/// Kills a run that is under way, as a machine that loses its power does.
+pub fn kill_running() {
+    running().inspect(|process| process.signal(Signal::KILL));
 }
 
-/// Sends SIGTERM to a run that is under way; whether there was one.
-pub fn terminate_running() -> bool {
-    running().inspect(|process| process.signal(Signal::TERM)).is_some()
+/// Sends SIGTERM to a run that is under way.
+pub fn terminate_running() {
+    running().inspect(|process| process.signal(Signal::TERM));
 }
 
 fn all_running() -> MutexGuard<'static, Vec<Process>> {

@@ -74,7 +74,7 @@ pub(super) fn campaign(options: &Options, shipit: &Shipit, strategy: &str, end: 
         campaign.at(&point)?;
     }
     // A loss is noticed by whoever waits for an answer.
-    thread::sleep(Duration::from_millis(1000));
+    thread::sleep(Duration::from_secs(1));
     campaign.row.load(&load.stop()?);
     campaign.fleet.down()?;
     Ok(campaign.row)

@@ -122,8 +122,10 @@ impl End {
             // It may have been through a moment before.
             Self::Kill | Self::KillSecond => &[-9, 0],
             Self::Term | Self::Github => &[0, 20, 23],
-            // The line is there again within a second, or the deploy goes by another one.
-            Self::CutHost | Self::CutBalancer | Self::GuardHost | Self::GuardBalancer => &[0],
+            // The line is there again within a second.
+            Self::CutHost | Self::CutBalancer => &[0],
+            // So is another guard, but a step that begins in that second is refused.
+            Self::GuardHost | Self::GuardBalancer => &[0, 20, 21],
             Self::MuteHost | Self::MuteBalancer => &[0, 20, 21],
             Self::LoseHost | Self::LoseBalancer => &[0, 11, 20, 21, 22],
             Self::Second => &[0, 12],

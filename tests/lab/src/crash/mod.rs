@@ -25,7 +25,7 @@ use crate::{interrupt, packages};
 
 use campaign::campaign;
 pub use end::End;
-use table::Table;
+use table::{Row, Table};
 pub use then::Then;
 
 /// What to try.
@@ -83,22 +83,14 @@ pub fn run(options: &Options) -> Result<()> {
     let campaigns = options.strategy.iter().flat_map(|strategy| ends.iter().map(move |end| (strategy, *end)));
     let next = Mutex::new(campaigns.enumerate());
     let table = Mutex::new(Table::new());
-    let work = || -> Result<()> {
+    let work = || {
         while let Some((number, (strategy, end))) = next.lock().ok().and_then(|mut next| next.next()) {
-            let row = campaign(options, &shipit, strategy, end, number)?;
+            let row = campaign(options, &shipit, strategy, end, number);
             if let Ok(mut table) = table.lock() {
-                table.add(row);
+                table.add(row.unwrap_or_else(|error| Row::broken(strategy, end, &error)));
             }
         }
-        Ok(())
     };
-    let worked = thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.fleets.max(1)).map(|_| scope.spawn(work)).collect();
-        let done = workers.into_iter().map(|worker| {
-            worker.join().unwrap_or_else(|_| Err(Error::Failed("a campaign broke down: see its panic above".into())))
-        });
-        done.collect::<Vec<_>>()
-    });
-    worked.into_iter().collect::<Result<()>>()?;
+    thread::scope(|scope| (0..options.fleets.max(1)).for_each(|_| drop(scope.spawn(work))));
     table.into_inner().map_err(|_| Error::Failed("a campaign broke down".into()))?.verdict()
 }

@@ -73,10 +73,10 @@ impl Reader {
         news.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|line: Value| self.hear_line(&line));
     }
 
-    fn hear_line(&mut self, line: &Value) {
-        let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        let at = Duration::from_secs_f64(line["elapsed"].as_f64().unwrap_or_default().max(0.0));
-        let (wave, lane) = (line["at"]["wave"].as_u64().unwrap_or_default(), line["at"]["lane"].as_u64());
+    fn hear_line(&mut self, told: &Value) {
+        let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+        let at = Duration::from_secs_f64(told["elapsed"].as_f64().unwrap_or_default().max(0.0));
+        let (wave, lane) = (told["at"]["wave"].as_u64().unwrap_or_default(), told["at"]["lane"].as_u64());
         let mark = match (&*word("type"), &*word("command"), &*word("fact")) {
             ("planned", ..) => Mark::Planned,
             (_, "finish", _) => Mark::Finish,
@@ -91,13 +91,13 @@ impl Reader {
             (_, _, "step-finished") => {
                 let of_it = |heard: &&mut Heard| heard.is_in(wave) && Some(heard.lane) == lane;
                 if let Some(heard) = self.heard.iter_mut().rev().find(of_it) {
-                    heard.took = at - heard.at;
+                    heard.took = at.saturating_sub(heard.at);
                 }
                 return;
             }
             _ => return,
         };
-        let host = line["host"].as_str().map(str::to_owned);
+        let host = told["host"].as_str().map(str::to_owned);
         let lane = lane.unwrap_or_default();
         self.heard.push(Heard { at, mark, lane, host, took: Duration::ZERO });
     }

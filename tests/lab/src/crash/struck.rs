@@ -20,11 +20,11 @@ pub(super) struct Run<'a> {
 #[derive(Debug)]
 pub(super) struct Struck {
     pub(super) first: Outcome,
-    /// When that was, …
-    pub(super) ended: Instant,
-    /// … and how long after it was struck.
+    /// How long after it was struck.
     pub(super) after: Duration,
     pub(super) second: Option<Outcome>,
+    /// When nobody deployed any more.
+    pub(super) ended: Instant,
     /// What was done. As long as this is here, whom it stopped stands still.
     pub(super) blows: Blows,
 }
@@ -39,7 +39,7 @@ pub(super) fn struck(
     point: &Point,
 ) -> Result<Struck> {
     let (mut awaited, mut blows) = (Awaited::new(point), None);
-    let (first, ended, second) = thread::scope(|scope| {
+    let (first, first_ended, second) = thread::scope(|scope| {
         let mut begun: Option<ScopedJoinHandle<'_, Result<Outcome>>> = None;
         let first = shipit.run_watched(&first.origin, &first.arguments, Output::Kept, |run| {
             if let Some(blows) = &mut blows {
@@ -54,11 +54,11 @@ pub(super) fn struck(
         });
         (first, Instant::now(), begun.map(ScopedJoinHandle::join))
     });
-    let first = first?;
+    let (first, ended) = (first?, Instant::now());
     let Some(blows) = blows else {
         return Err(Error::Failed(format!("it ended with {} before it came so far", first.code)));
     };
     let broke_down = |_| Error::Failed("the second deploy broke down: see its panic above".into());
     let second = second.map(|second| second.map_err(broke_down).flatten()).transpose()?;
-    Ok(Struck { first, ended, after: ended - blows.struck, second, blows })
+    Ok(Struck { first, after: first_ended - blows.struck, second, ended, blows })
 }

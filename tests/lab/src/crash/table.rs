@@ -58,6 +58,13 @@ impl Row {
         }
     }
 
+    /// A campaign that could not go on.
+    pub(super) fn broken(strategy: &str, end: End, error: &Error) -> Self {
+        let mut row = Self::new(strategy, end);
+        row.wrong(error.to_string());
+        row
+    }
+
     /// shipit is at its end, so long after it was struck.
     pub(super) fn ended(&mut self, after: Duration, code: i32) {
         *self.codes.entry(code).or_default() += 1;
