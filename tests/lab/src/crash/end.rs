@@ -124,9 +124,8 @@ impl End {
             Self::Term | Self::Github => &[0, 20, 23],
             // The line is there again within a second.
             Self::CutHost | Self::CutBalancer => &[0],
-            // So is another guard, but a step that begins in that second is refused.
-            Self::GuardHost | Self::GuardBalancer => &[0, 20, 21],
-            Self::MuteHost | Self::MuteBalancer => &[0, 20, 21],
+            // A killed guard is replaced in that time, too, but a step that begins meanwhile is refused; a mute line is noticed later.
+            Self::GuardHost | Self::GuardBalancer | Self::MuteHost | Self::MuteBalancer => &[0, 20, 21],
             Self::LoseHost | Self::LoseBalancer => &[0, 11, 20, 21, 22],
             Self::Second => &[0, 12],
         }
