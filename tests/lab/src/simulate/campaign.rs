@@ -208,11 +208,11 @@ fn sabotage(base: &Base, options: &Options) -> Result<()> {
     for sabotage in Sabotage::ALL {
         let found = (0..PATIENCE).find_map(|number| {
             let seed = options.seed.wrapping_add(number);
-            let setup = Setup::draw(base, seed, options.strategy, Some(sabotage));
+            let mut setup = Setup::draw(base, seed, options.strategy, Some(sabotage));
             let violation = play(setup.clone(), false).violations.into_iter().next()?;
             // It must be the sabotage that is noticed, and nothing else.
-            let is_well = play(Setup { sabotage: None, ..setup }, false).violations.is_empty();
-            is_well.then_some((number, seed, violation))
+            setup.sabotage = None;
+            play(setup, false).violations.is_empty().then_some((number, seed, violation))
         });
         match found {
             Some((number, seed, violation)) => {
