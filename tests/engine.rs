@@ -182,10 +182,9 @@ impl World {
                 assert!(self.out.contains(host), "{host} is restarted although it may have traffic");
             }
             Action::Activate { release: Some(_), .. } => drop(self.booted.insert(host.clone())),
-            Action::Activate { release: None, .. } => drop(self.booted.remove(host)),
             // The host itself looks where its nginx sends traffic, and stops nothing that gets any.
             Action::Stop { .. } if self.flipped.contains(host) => {}
-            Action::Stop { .. } => drop(self.booted.remove(host)),
+            Action::Stop { .. } | Action::Activate { release: None, .. } => drop(self.booted.remove(host)),
             Action::Flip { to } if to[0] == Instance(5040) => drop(self.flipped.insert(host.clone())),
             Action::Flip { .. } => drop(self.flipped.remove(host)),
             _ => {}

@@ -97,7 +97,9 @@ fn what_other_hosts_may_go_back_to_stays() {
         let (mut rig, _app) = host(&shell);
         rig.recipe.release.keep = 1;
         let old: Vec<String> = (1..=3).map(|day| format!("2026110{day}-101500-0a1b2c3d")).collect();
-        old.iter().for_each(|id| drop(rig.release(id)));
+        for id in &old {
+            rig.release(id);
+        }
         // This host was confirmed on the second one; the rest of the fleet was not, and still runs the first.
         fs::write(rig.root.join(".shipit/confirmed"), format!("{}\n{}\n", old[0], old[1])).unwrap();
         assert_eq!(confirm_instead_of(&rig, &[&old[0], &old[1]]).ok(), "1 old releases removed", "{}", shell.name);

@@ -208,8 +208,11 @@ fn sabotage(base: &Base, options: &Options) -> Result<()> {
     for sabotage in Sabotage::ALL {
         let found = (0..PATIENCE).find_map(|number| {
             let seed = options.seed.wrapping_add(number);
-            let told = play(Setup::draw(base, seed, options.strategy, Some(sabotage)), false);
-            told.violations.into_iter().next().map(|violation| (number, seed, violation))
+            let mut setup = Setup::draw(base, seed, options.strategy, Some(sabotage));
+            let violation = play(setup.clone(), false).violations.into_iter().next()?;
+            // It must be the sabotage that is noticed, and nothing else.
+            setup.sabotage = None;
+            play(setup, false).violations.is_empty().then_some((number, seed, violation))
         });
         match found {
             Some((number, seed, violation)) => {

@@ -90,6 +90,7 @@ impl Sabotage {
                 Some(StrategyName::Preboot)
             }
             Self::NoWaitInNginx => Some(StrategyName::Hotswap),
+            Self::RestartsUnasked => Some(StrategyName::Rolling),
             _ => None,
         }
     }
@@ -119,8 +120,8 @@ impl Sabotage {
         if self == Self::StopsBeforeFlip {
             steps.insert(flip, Step { action: stop, undo: Vec::new(), timeout: Duration::from_mins(1) });
         } else if self == Self::UndoStopsLive {
-            let stops = steps.iter_mut().flat_map(|step| &mut step.undo);
-            stops.filter(|undo| matches!(undo, Action::Stop { .. })).for_each(|undo| *undo = stop.clone());
+            let undone = steps.iter_mut().flat_map(|step| &mut step.undo);
+            undone.filter(|undo| matches!(undo, Action::Stop { .. })).for_each(|undo| *undo = stop.clone());
         }
     }
 
