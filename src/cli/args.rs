@@ -51,8 +51,8 @@ const STATUS: &str = "\
 Examples:
   shipit status production
 
-It asks the hosts' processes and the balancers, and changes nothing. It says who deploys, and whether a
-run was cut off that nobody has settled.";
+It asks the hosts' processes and the balancers, and changes nothing. It says who deploys, and
+whether a run was cut off that nobody has settled.";
 
 const RELEASES: &str = "\
 Examples:
@@ -65,7 +65,8 @@ Examples:
   shipit lock take production --reason 'the database moves'    nobody deploys until it is broken
   shipit lock break 20261121T021710Z-1a2b3c4d production       by the run that `lock status` names
 
-A deploy takes the lock by itself, and whatever ends it frees the lock. `--lock-wait 10m` has a deploy wait.";
+A deploy takes the lock by itself, and whatever ends it frees the lock. `--lock-wait 10m` has a
+deploy wait.";
 
 const GEN: &str = "\
 Examples:
@@ -217,8 +218,8 @@ Examples:
   shipit deploy production --lock-wait 10m            after somebody else's deploy
 
 The first Ctrl-C or SIGTERM lets open hosts finish and opens no other; the second puts the open
-ones back as they were; the third ends shipit at once. Then, and if it is killed, guards on the hosts
-put back what was under way; `shipit resume` finishes it, `shipit rollback` undoes it.")]
+ones back as they were; the third ends shipit at once. Then, and if it is killed, guards on the
+hosts put back what was under way; `shipit resume` finishes it, `shipit rollback` undoes it.")]
 pub struct Deploy {
     /// What and how.
     #[command(flatten)]

@@ -49,12 +49,12 @@ async fn balanced(app: &App, any: &AnyEnvironment, host: &HostName) -> Result<Op
     let environment = app.environment(any)?;
     Open::connect(app, &environment, |project| {
         let inventory = &project.inventory;
-        let help = "`shipit hosts ENV` lists the hosts";
+        let help = format!("`shipit hosts {}` lists them", environment.environment);
         let Some(host) = inventory.host(host) else {
             return Err(app.refuse(
                 Exit::Usage,
                 &format!("there is no host `{host}` in {}", environment.environment),
-                Some(help),
+                Some(&help),
             ));
         };
         if inventory.balancers_of(host).next().is_none() {

@@ -56,8 +56,8 @@ pub async fn quiet(app: &App, open: &Open, force: bool) -> Result<(), Exit> {
             return Ok(());
         }
         if Instant::now() >= end {
-            let help = "what it has under way would not expect this: wait for it with `--lock-wait 10m`, or do it all the same with `--force`";
-            return Err(app.refuse(Exit::Locked, &words(&holder), Some(help)));
+            let way_out = "what it has under way would not expect this: wait for it with `--lock-wait 10m`, or do it all the same with `--force`";
+            return Err(app.refuse(Exit::Locked, &words(&holder), Some(way_out)));
         }
         sleep(LOOK_AGAIN).await;
     }

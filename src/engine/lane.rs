@@ -10,7 +10,6 @@ use crate::plan::{Action, Lane};
 /// How a lane ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "end")]
-#[expect(clippy::large_enum_variant, reason = "there is one a host")]
 pub enum LaneEnd {
     /// All its steps hold.
     Done,

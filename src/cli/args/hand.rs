@@ -56,7 +56,8 @@ Examples:
   shipit exec production -- 'df -h / | tail -n 1'
 
 One word is a line of shell; several are a command and its arguments. It finds SHIPIT_HOST,
-SHIPIT_ROOT and the inventory's vars in its environment. Exit code 0 only if all hosts had 0, else 1.")]
+SHIPIT_ROOT and the inventory's vars in its environment. Exit code 0 only if all hosts had 0,
+else 1.")]
 pub struct Exec {
     /// Where.
     #[command(flatten)]

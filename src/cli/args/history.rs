@@ -41,7 +41,8 @@ Examples:
   shipit resume                        the only environment there is, or SHIPIT_ENV
   shipit resume production --skip-unreachable
 
-The hosts' journals say which run was cut off and how it was started, so this works from any machine.")]
+The hosts' journals say which run was cut off and how it was started, so this works from any
+machine.")]
 pub struct Resume {
     /// Where.
     #[command(flatten)]
@@ -64,8 +65,8 @@ Examples:
   shipit runs production
   shipit runs production --json | jq -r '.[0].outcome'
 
-One that is `unfinished` is under way, as `shipit lock status` shows, or was cut off: `shipit resume`
-finishes it, `shipit rollback` undoes it.")]
+One that is `unfinished` is under way, as `shipit lock status` shows, or was cut off: `shipit
+resume` finishes it, `shipit rollback` undoes it.")]
 pub struct Runs {
     /// Where.
     #[command(flatten)]
