@@ -142,6 +142,9 @@ impl State {
             for balancer in 0..self.balancers.len() {
                 if self.balancers[balancer].servers[host].drained_by == Some(Drainer::Somebody) {
                     self.make_ready(balancer, host);
+                    // Whom a person sends to an app that does not answer, that person sends.
+                    let is_ill = self.live(host).any(|app| !self.hosts[host].apps[app].is_healthy);
+                    self.balancers[balancer].servers[host].is_excused = is_ill;
                 }
             }
         }

@@ -48,6 +48,8 @@ impl State {
         process.number = number;
         process.is_stopped = false;
         process.is_healthy = false;
+        // What the process before it was busy with ended with it.
+        process.busy_until = self.now;
         process.by_shipit = by_shipit;
         process.release = if matches!(quality, Quality::WontBoot | Quality::Nothing) { None } else { release };
         let takes = match quality {
