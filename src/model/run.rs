@@ -66,7 +66,10 @@ impl Run {
                 runs.entry(&record.run).or_default().push((host.clone(), record.clone()));
             }
         }
-        runs.into_iter().rev().map(|(id, records)| Self::of(id, records)).collect()
+        let mut runs: Vec<Self> = runs.into_iter().map(|(id, records)| Self::of(id, records)).collect();
+        // Not by their names alone: two may begin within a second, and one that waited for the lock came after those that it waited for.
+        runs.sort_by(|one, other| (&other.time, &other.id).cmp(&(&one.time, &one.id)));
+        runs
     }
 
     fn of(id: &RunId, mut records: Vec<(HostName, Record)>) -> Self {
@@ -88,7 +91,7 @@ impl Run {
         hosts.extend(of_kind("began").map(|(host, record)| (host.clone(), replaced(record))));
         Self {
             id: id.clone(),
-            time: records.first().map(|(_, record)| record.time.clone()).unwrap_or_default(),
+            time: of_kind("began").chain(&records).next().map(|(_, record)| record.time.clone()).unwrap_or_default(),
             who: told("who"),
             verb: if told("verb").as_deref() == Some("rollback") { Verb::Rollback } else { Verb::Deploy },
             strategy: told("strategy"),
@@ -222,6 +225,17 @@ mod tests {
         assert_eq!(runs[0].outcome.as_deref(), Some("mixed"));
         assert_eq!((runs[0].who.as_deref(), runs[0].hosts.len()), (Some("alice"), 2));
         assert_eq!(Run::unfinished(&runs), None);
+    }
+
+    #[test]
+    fn the_newest_is_the_one_that_began_last() {
+        // By its name it came first: it waited for the lock, or both began within a second.
+        let waited = record(30, ONE, "began", &[]);
+        let other = [record(20, TWO, "began", &[]), record(21, TWO, "ended", &[("outcome", "done")])];
+        let all = [&other[..], &[waited]].concat();
+        let runs = Run::merge(&journals(&[("web1", all)]));
+        assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [ONE, TWO]);
+        assert_eq!(Run::unfinished(&runs).map(|run| run.id.as_str()), Some(ONE));
     }
 
     #[test]

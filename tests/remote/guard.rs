@@ -179,6 +179,28 @@ fn a_step_that_has_ended_is_not_waited_for_though_nobody_has_asked_how() {
 }
 
 #[test]
+fn a_step_that_is_just_telling_what_undoes_it_is_waited_for() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        let guard = rig.root.join(".shipit/guard");
+        // As the fence does it, by a process that lives.
+        let busy = guard.join("busy").join(std::process::id().to_string());
+        fs::write(&busy, "telling").unwrap();
+        talk.is_cut_off();
+        eventually("nobody is let in any more", || !guard.join("run").exists());
+        fs::write(guard.join("undo/001"), format!("touch '{}'\n", rig.root.join("undone").display())).unwrap();
+        fs::write(&busy, "working").unwrap();
+        talk.hears("acts");
+        assert!(!rig.root.join("undone").exists(), "it is at work still");
+        fs::remove_file(&busy).unwrap();
+        talk.hears("over");
+        assert!(rig.root.join("undone").exists(), "{}", shell.name);
+    }
+}
+
+#[test]
 fn so_it_is_when_shipit_says_nothing_for_the_time_of_the_lease() {
     for shell in shells() {
         let rig = Rig::new(&shell);

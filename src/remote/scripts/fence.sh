@@ -7,14 +7,19 @@
 
 fence() {
     [ -n "${RUN-}" ] || return 0
-    # First this, then the look: the guard first says that it acts, and then looks who is busy.
-    in_room "$ROOT/.shipit/guard/busy/$$" x
+    # First this, then the look: the guard first lets nobody in any more, and then looks who is busy.
+    in_room "$ROOT/.shipit/guard/busy/$$" telling
     guarded || guard_acts
     # On the way back: what came after the step that is taken back now has been undone, and is not to be undone again.
     for one in "$ROOT/.shipit/guard/undo"/*; do
         [ -z "${BACK-}" ] || [ ! -f "$one" ] || [ "${one##*/}" -le "$BACK" ] || rm -f "$one"
     done
-    [ -n "${UNDO-}" ] || return 0
+    [ -z "${UNDO-}" ] || tell_undo
+    in_room "$ROOT/.shipit/guard/busy/$$" working
+}
+
+# tell_undo: has the guard know what undoes this step.
+tell_undo() {
     set -- "$ROOT/.shipit/guard/undo"
     { in_room "$1/.$STEP" "$UNDO" && mv -f "$1/.$STEP" "$1/$STEP"; } || fail "$1 can't be written" "is the disk full?"
 }

@@ -20,11 +20,11 @@
 #   journal       what guards did, and on hosts of the app what steps did (journal.sh)
 #   reserve       room that is given back when the disk is full
 #   guard/last    RUN of the guard that stood here last, unless it acted
-#   guard/run     RUN, PID and start of the guard that stands. Its name changes to guard/acting before anything is undone: from
-#                 then on every step of that run refuses to begin (fence.sh)
+#   guard/run     RUN, PID and start of the guard that stands. Its name changes to guard/closing before the guard goes, and to
+#                 guard/acting before anything is undone: from then on every step of that run refuses to begin (fence.sh)
 #   guard/undo/N  what undoes step N, put there by the step itself before it changes anything
 #   guard/arms/K  the same for a balancer: haproxy's commands
-#   guard/busy/P  process P is changing something
+#   guard/busy/P  process P was let in: `telling` until it has told what undoes it, then `working`
 
 say() {
     progress "$*" 2>/dev/null
@@ -141,7 +141,7 @@ set_room_aside() {
 # settle: what a guard that died has left. Servers that it drained are put back. What it knew about this host is of no use any
 # more: who deploys next looks at the host as it is.
 settle() {
-    for one in "$GUARD/acting" "$GUARD/attach" "$GUARD/run" "$GUARD"/undo/* "$GUARD"/busy/*; do
+    for one in "$GUARD/closing" "$GUARD/acting" "$GUARD/attach" "$GUARD/run" "$GUARD"/undo/* "$GUARD"/busy/*; do
         [ ! -e "$one" ] || rm -rf "$one"
     done
     put_servers_back
@@ -196,7 +196,7 @@ hear() {
 
 # quit: takes all away that says that a guard stands.
 quit() {
-    rm -rf "$GUARD/run" "$GUARD/acting" "$GUARD/leaving" "$GUARD/undo"/* "$GUARD/busy"/* "$STATE/holder"
+    rm -rf "$GUARD/run" "$GUARD/closing" "$GUARD/acting" "$GUARD/leaving" "$GUARD/undo"/* "$GUARD/busy"/* "$STATE/holder"
     exit 0
 }
 
@@ -276,9 +276,32 @@ put_back() {
     undo
 }
 
-act() {
+# close_fence: lets no further step begin, and waits for those that were let in and are about to tell what undoes them. That takes
+# them milliseconds.
+close_fence() {
     # By its name, which needs no room on a full disk.
-    mv -f "$GUARD/run" "$GUARD/acting" 2>/dev/null
+    mv -f "$GUARD/run" "$GUARD/closing" 2>/dev/null
+    now
+    end=$((NOW + 500))
+    while is_being_told && [ "$NOW" -lt "$end" ]; do
+        nap 0.05
+        now
+    done
+}
+
+# is_being_told: whether a step is about to tell what undoes it.
+is_being_told() {
+    for one in "$GUARD"/busy/*; do
+        word=''
+        # There is no end of the line in it.
+        { read -r word <"$one" || :; } 2>/dev/null
+        [ "$word" != telling ] || ! runs "${one##*/}" || return 0
+    done
+    return 1
+}
+
+act() {
+    mv -f "$GUARD/closing" "$GUARD/acting" 2>/dev/null
     rm -f "$GUARD/last"
     say acts
     told_to_go=''
@@ -324,5 +347,6 @@ if [ -n "$told_to_go" ]; then
 else
     wait_for_attach
 fi
+close_fence
 ! armed || act
 quit
