@@ -200,7 +200,7 @@ quit() {
     exit 0
 }
 
-# wait_for_attach: a line that breaks may be there again in a moment. Where nothing is to be undone nobody has to wait.
+# wait_for_attach: a line that breaks may be there again in a moment. Fails where nothing is to be undone, so that nobody has to wait.
 wait_for_attach() {
     printf '' 2>/dev/null >"$GUARD/leaving"
     now
@@ -211,6 +211,7 @@ wait_for_attach() {
         [ "$NOW" -lt "$end" ] || return 0
         nap 0.1
     done
+    return 1
 }
 
 # armed: whether there is anything to undo.
@@ -289,6 +290,10 @@ close_fence() {
     done
 }
 
+open_fence() {
+    mv -f "$GUARD/closing" "$GUARD/run"
+}
+
 # is_being_told: whether a step is about to tell what undoes it.
 is_being_told() {
     for one in "$GUARD"/busy/*; do
@@ -345,7 +350,8 @@ hear
 if [ -n "$told_to_go" ]; then
     say broken
 else
-    wait_for_attach
+    # Once more if a step tells only now what undoes it.
+    wait_for_attach || { close_fence && armed && open_fence && wait_for_attach; }
 fi
 close_fence
 ! armed || act
