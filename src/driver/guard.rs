@@ -71,6 +71,7 @@ impl Guard {
             orders: heard,
             standing: tell,
             acted: 0,
+            stands: false,
             unheard: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             holder: Vec::new(),
@@ -139,6 +140,8 @@ struct Keeper {
     standing: watch::Sender<Standing>,
     note: watch::Sender<Instant>,
     acted: u32,
+    /// Whether a guard has said that it stands, and none has acted since.
+    stands: bool,
     /// What was told and not yet acknowledged.
     unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
     /// What it was told to forget: nothing says that it has heard, and the line may just have broken.
@@ -168,10 +171,11 @@ impl Keeper {
                     self.tell(Standing::Gone(Failure::new("the line to its guard broke, and did not come back")));
                     return;
                 }
-                Parting::Lost => again = true,
+                // One that never stood has left nothing to take over.
+                Parting::Lost => again = self.stands,
                 Parting::Acted => {
                     self.acted += 1;
-                    again = false;
+                    (again, self.stands) = (false, false);
                 }
             }
             self.tell(Standing::Called(None));
@@ -223,6 +227,7 @@ impl Keeper {
         let (verb, rest) = word.split_once(' ').unwrap_or((word, ""));
         match verb {
             "held" => {
+                self.stands = true;
                 self.tell(Standing::Held { acted: self.acted });
                 for key in &self.forgotten {
                     let _ = lines.send(format!("forget {key}"));
@@ -384,5 +389,18 @@ mod tests {
         let guard = Guard::call(Arc::new(Says(&["held", "broken", "put web1.0", "acts"])), |_| Script::new(""));
         guard.keeper.await.unwrap();
         assert_eq!(*guard.standing.borrow(), Standing::Broken);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guard_that_was_cut_off_before_it_stood_is_called_anew_and_not_to_take_over() {
+        let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = calls.clone();
+        let guard = Guard::call(Arc::new(Says(&[])), move |again| {
+            heard.lock().unwrap().push(again);
+            Script::new("")
+        });
+        guard.keeper.await.unwrap();
+        let calls = calls.lock().unwrap();
+        assert!(calls.len() > 1 && calls.iter().all(|again| !again), "{calls:?}");
     }
 }
