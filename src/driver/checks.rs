@@ -29,12 +29,11 @@ impl<T: Transport> Fleet<T> {
     }
 
     async fn route_checks(&self, hosts: &[&Host]) -> Vec<(HostName, RouteCheck)> {
-        let limit = self.recipe.health.timeout + LOOK_SLACK;
         let site = self.site();
         let checks = hosts.iter().filter_map(|host| {
             let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
             Some(async move {
-                let check = match session.run(&script, limit, &Progress::unheard()).await {
+                let check = match self.ask(session, &script).await {
                     Ok(output) => read_check(&output),
                     Err(error) => {
                         let problem = Problem { what: error.to_string(), help: None };

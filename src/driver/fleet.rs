@@ -16,7 +16,7 @@ use crate::model::{
     StepResult, View,
 };
 use crate::remote::{LockVerb, Purpose, Site, judge, look, read_facts};
-use crate::transport::{ConnectError, ExecError, Output, Progress, Session, Transport};
+use crate::transport::{ConnectError, ExecError, Output, Progress, Script, Session, Transport};
 
 /// A look at a host asks its health pages, each within the recipe's time-out; this is for the rest.
 pub(super) const LOOK_SLACK: Duration = Duration::from_mins(1);
@@ -197,9 +197,18 @@ impl<T: Transport> Fleet<T> {
         let (archive, size) =
             coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
         let script = look(&self.site(), host, purpose, archive, size);
-        match session.run(&script, self.recipe.health.timeout + LOOK_SLACK, &Progress::unheard()).await {
+        match self.ask(session, &script).await {
             Ok(output) => read_facts(&output).split(self.recipe.second_set()),
             Err(error) => unreachable(error.to_string()),
+        }
+    }
+
+    /// Has a host answer what changes nothing there. A line that breaks meanwhile is made again once: the next word on it connects.
+    pub(super) async fn ask(&self, session: &T::Session, script: &Script) -> Result<Output, ExecError> {
+        let limit = self.recipe.health.timeout + LOOK_SLACK;
+        match session.run(script, limit, &Progress::unheard()).await {
+            Err(ExecError::Lost(_)) => session.run(script, limit, &Progress::unheard()).await,
+            answer => answer,
         }
     }
 
