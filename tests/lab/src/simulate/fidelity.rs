@@ -99,9 +99,13 @@ impl Real {
             Deed::PutBack => drop(self.ask("set server app/web1 health down; set server app/web1 state ready")),
             Deed::Reload => {
                 let before = self.pid();
+                let pid = before.as_deref().and_then(|line| line.strip_prefix("Pid: ")).unwrap_or_default();
+                let old = Path::new("/proc").join(pid);
                 self.await_master();
                 ask(&self.dir.path().join("master.sock"), "reload");
                 eventually("the new process answers", || self.pid().is_some_and(|pid| Some(pid) != before));
+                // As long as it is there it may answer in the new one's place.
+                eventually("the old process is gone", || !old.exists());
             }
             Deed::FallsIll => self.is_well.store(false, SeqCst),
             Deed::Recovers => self.is_well.store(true, SeqCst),
