@@ -179,6 +179,27 @@ fn a_step_that_has_ended_is_not_waited_for_though_nobody_has_asked_how() {
 }
 
 #[test]
+fn what_shipit_takes_back_itself_is_not_taken_back_by_the_guard_too() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        with_releases(&rig);
+        let mut talk = standing(&rig, "run");
+        switch(&rig, "run").ok();
+        let undone = rig.root.join("undone");
+        fs::write(rig.root.join(".shipit/guard/undo/002"), format!("touch '{}'\n", undone.display())).unwrap();
+        // On the way back from step 2 it has come to step 1, and is cut off there.
+        let back = Action::Activate { release: Some(id(OLD)), instances: vec![] };
+        let script = rig.site().script(rig.host(), &back).unwrap();
+        rig.run(&rig.site().guarded(script, rig.host(), "run", None).with("BACK", "1")).ok();
+        talk.is_cut_off();
+        talk.hears("acts");
+        talk.hears("over");
+        assert_eq!(current(&rig), OLD, "{}", shell.name);
+        assert!(!undone.exists(), "{}", shell.name);
+    }
+}
+
+#[test]
 fn a_step_that_is_just_telling_what_undoes_it_is_waited_for() {
     for shell in shells() {
         let rig = Rig::new(&shell);

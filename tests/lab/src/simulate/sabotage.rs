@@ -33,7 +33,6 @@ pub(super) enum Sabotage {
     FailuresPass,
     LastCommandJudges,
     RestartsUnasked,
-    KeepsUndone,
     FlipsAlone,
     StopsBeforeFlip,
     UndoStopsLive,
@@ -42,7 +41,7 @@ pub(super) enum Sabotage {
 }
 
 impl Sabotage {
-    pub(super) const ALL: [Self; 27] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::NoFencing,
         Self::NoLock,
         Self::NoGuard,
@@ -64,7 +63,6 @@ impl Sabotage {
         Self::FailuresPass,
         Self::LastCommandJudges,
         Self::RestartsUnasked,
-        Self::KeepsUndone,
         Self::FlipsAlone,
         Self::StopsBeforeFlip,
         Self::UndoStopsLive,
@@ -75,7 +73,7 @@ impl Sabotage {
     /// Faults without which the protection is hardly ever needed: they come with each simulation that does without it.
     pub(super) fn needs(self) -> &'static [Fault] {
         match self {
-            Self::ReadyUnasked | Self::KeepsUndone => &[Fault::RunnerKilled, Fault::Unhealthy],
+            Self::ReadyUnasked => &[Fault::RunnerKilled, Fault::Unhealthy],
             Self::RestartsUnasked => &[Fault::BalancerCutOff, Fault::CommandLost],
             Self::UndoStopsLive => &[Fault::CommandFails],
             Self::ClearsNothing => &[Fault::LongRequests],
@@ -156,7 +154,6 @@ impl fmt::Display for Sabotage {
             Self::ToldTooLate => "the guard is not told before the step",
             Self::FailuresPass => "a step that fails passes for one that did not",
             Self::RestartsUnasked => "a host is restarted without asking the balancers' guards",
-            Self::KeepsUndone => "the guard undoes again what the runner has undone",
             Self::FlipsAlone => "a host flips without waiting for the others",
             Self::StopsBeforeFlip => "the old instances are stopped before the flip, unasked",
             Self::UndoStopsLive => "the way back stops the wrong set, unasked",

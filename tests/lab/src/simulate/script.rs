@@ -71,9 +71,7 @@ impl State {
         {
             self.hosts[host].undo.insert(undo.step, undo.clone());
         }
-        if let Some(step) = deed.back
-            && !self.sabotaged(Sabotage::KeepsUndone)
-        {
+        if let Some(step) = deed.back {
             // What the runner takes back itself, last step first, the guard must not begin anew.
             self.hosts[host].undo.retain(|other, _| *other <= step);
         }

@@ -106,7 +106,7 @@ impl Setup {
         if setup.swarm.has(Fault::RunnerKilled) {
             let points = u64::try_from(hosts * (instances + 2) * 8).unwrap_or(u64::MAX);
             setup.killed_at = u32::try_from(random.between(1, points)).ok();
-            if sabotage == Some(Sabotage::KeepsUndone) || random.chance(200) {
+            if random.chance(200) {
                 (setup.killed_at, setup.killed_back) = (None, u32::try_from(random.between(1, 8)).ok());
             }
         }
