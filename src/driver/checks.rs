@@ -48,7 +48,7 @@ impl<T: Transport> Fleet<T> {
 
     /// Adds to what was `observed` what would keep a guard from its post at a balancer. A deploy asks the guards themselves.
     pub async fn check_posts(&self, observed: &mut Observation) {
-        let asked = self.balancers().sockets().map(|(host, session, path)| async move {
+        let asked = self.balancers.sockets().map(|(host, session, path)| async move {
             let answer = session.run(&check_post(path, ASK), LOOK_SLACK, &Progress::unheard()).await;
             (
                 host,

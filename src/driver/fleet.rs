@@ -37,7 +37,7 @@ pub struct Fleet<T: Transport> {
     /// The hosts that this run has taken out of the balancers.
     pub(super) taken_out: Mutex<BTreeMap<HostName, Out>>,
     /// The run whose steps the hosts note in their journals.
-    run: Option<RunId>,
+    pub(super) run: Option<RunId>,
     /// Who stands on the hosts, while something is being changed.
     pub(super) guards: Option<Guards>,
     /// The hosts that gave no answer when they were last asked, however often.
@@ -135,21 +135,6 @@ impl<T: Transport> Fleet<T> {
     #[must_use]
     pub fn site(&self) -> Site<'_> {
         Site { inventory: &self.inventory, recipe: &self.recipe }
-    }
-
-    /// The run that is noted in journals, if there is one.
-    pub(super) fn run_id(&self) -> Option<&RunId> {
-        self.run.as_ref()
-    }
-
-    /// The open session to `host`.
-    pub(super) fn session(&self, host: &HostName) -> Option<&T::Session> {
-        self.sessions.get(host).map(|session| &**session)
-    }
-
-    /// The balancers in front of the hosts.
-    pub(super) fn balancers(&self) -> &Balancers<T::Session> {
-        &self.balancers
     }
 
     /// Why a host could not be reached.

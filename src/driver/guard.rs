@@ -301,50 +301,31 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::path::PathBuf;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::transport::Parcel;
 
-    /// A host whose guard says these words and goes.
-    struct Says(&'static [&'static str]);
+    /// In the words of a guard: it hears a line.
+    const HEARS: &str = "(hears)";
 
-    impl Session for Says {
-        async fn run(&self, _: &Script, _: Duration, _: &Progress) -> Result<Output, ExecError> {
-            unreachable!()
-        }
-
-        async fn upload(&self, _: &Parcel, _: Duration, _: &Progress) -> Result<Output, ExecError> {
-            unreachable!()
-        }
-
-        async fn converse(
-            &self,
-            _: &Script,
-            _: mpsc::UnboundedReceiver<String>,
-            heard: &Progress,
-        ) -> Result<Output, ExecError> {
-            self.0.iter().for_each(|word| heard.say(word));
-            Ok(Output::default())
-        }
-
-        async fn forward(&self, _: &str) -> Result<PathBuf, ExecError> {
-            unreachable!()
-        }
-
-        async fn close(self) {}
-    }
-
-    /// A host whose line breaks when the first word has been said, and is there again; and what was said over the second line.
+    /// A host whose guards say these words and go, one after the other, as do all after them without a word.
     #[derive(Default)]
-    struct Breaks {
-        talks: AtomicUsize,
+    struct Says {
+        talks: Mutex<VecDeque<&'static [&'static str]>>,
+        /// What the last one heard.
         heard: Mutex<Vec<String>>,
     }
 
-    impl Session for Breaks {
+    impl Says {
+        fn all(talks: impl IntoIterator<Item = &'static [&'static str]>) -> Arc<Self> {
+            Arc::new(Self { talks: Mutex::new(talks.into_iter().collect()), ..Self::default() })
+        }
+    }
+
+    impl Session for Says {
         async fn run(&self, _: &Script, _: Duration, _: &Progress) -> Result<Output, ExecError> {
             unreachable!()
         }
@@ -359,11 +340,15 @@ mod tests {
             mut input: mpsc::UnboundedReceiver<String>,
             heard: &Progress,
         ) -> Result<Output, ExecError> {
-            heard.say("held");
-            let line = input.recv().await.unwrap();
-            if self.talks.fetch_add(1, Ordering::Relaxed) > 0 {
-                self.heard.lock().unwrap().push(line);
-                heard.say("ended");
+            self.heard.lock().unwrap().clear();
+            let words = self.talks.lock().unwrap().pop_front().unwrap_or_default();
+            for word in words {
+                if *word == HEARS {
+                    let line = input.recv().await.unwrap();
+                    self.heard.lock().unwrap().push(line);
+                } else {
+                    heard.say(word);
+                }
             }
             Ok(Output::default())
         }
@@ -377,7 +362,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_settled_as_the_line_broke_is_settled_when_it_is_back() {
-        let host = Arc::new(Breaks::default());
+        let host = Says::all([&["held", HEARS][..], &["held", HEARS, "ended"]]);
         let guard = Guard::call(host.clone(), |_| Script::new(""));
         guard.forget(Some("web1.0".to_owned()));
         guard.keeper.await.unwrap();
@@ -386,16 +371,16 @@ mod tests {
 
     #[tokio::test]
     async fn no_guard_follows_one_whose_lock_was_broken_though_it_acted() {
-        let guard = Guard::call(Arc::new(Says(&["held", "broken", "put web1.0", "acts"])), |_| Script::new(""));
+        let guard = Guard::call(Says::all([&["held", "broken", "put web1.0", "acts"][..]]), |_| Script::new(""));
         guard.keeper.await.unwrap();
         assert_eq!(*guard.standing.borrow(), Standing::Broken);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_guard_that_was_cut_off_before_it_stood_is_called_anew_and_not_to_take_over() {
-        let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let calls = Arc::new(Mutex::new(Vec::new()));
         let heard = calls.clone();
-        let guard = Guard::call(Arc::new(Says(&[])), move |again| {
+        let guard = Guard::call(Says::all([]), move |again| {
             heard.lock().unwrap().push(again);
             Script::new("")
         });

@@ -19,11 +19,11 @@ impl<T: Transport> Fleet<T> {
     /// Adds to the journal of each of `hosts` what `note` makes of it. Returns those that did not take it, with the reason: a run goes on
     /// without its history.
     pub async fn note<'a>(&self, hosts: &[&Host], note: impl Fn(&Host) -> Note<'a>) -> Vec<(HostName, String)> {
-        let Some(run) = self.run_id() else { return Vec::new() };
+        let Some(run) = &self.run else { return Vec::new() };
         let time = now();
         let stamp = Stamp { run, time: &time };
         let done = join_all(hosts.iter().filter_map(|host| {
-            let (session, script) = (self.session(&host.name)?, self.site().note(host, &note(host), stamp));
+            let (session, script) = (self.sessions.get(&host.name)?, self.site().note(host, &note(host), stamp));
             Some(async move {
                 let why = match session.run(&script, LIMIT, &Progress::unheard()).await {
                     Ok(output) if output.code == 0 => return None,
@@ -39,7 +39,7 @@ impl<T: Transport> Fleet<T> {
     /// The newest `records` of the journals of `hosts`; those that can't be asked are left out.
     pub async fn journals(&self, hosts: &[&Host], records: usize) -> BTreeMap<HostName, Journal> {
         let read = join_all(hosts.iter().filter_map(|host| {
-            let (session, script) = (self.session(&host.name)?, self.site().history(host, records));
+            let (session, script) = (self.sessions.get(&host.name)?, self.site().history(host, records));
             Some(async move {
                 let output = session.run(&script, LIMIT, &Progress::unheard()).await.ok()?;
                 Some((host.name.clone(), read_history(&output)))
@@ -50,7 +50,7 @@ impl<T: Transport> Fleet<T> {
 
     /// What guards did at the balancers, as far as those can be asked; the newest `records` of each.
     pub async fn journals_of_balancers(&self, records: usize) -> Vec<(HostName, Journal)> {
-        let read = join_all(self.balancers().sockets().map(|(host, session, path)| async move {
+        let read = join_all(self.balancers.sockets().map(|(host, session, path)| async move {
             let script = history_at_balancer(path, records);
             let output = session.run(&script, LIMIT, &Progress::unheard()).await.ok()?;
             Some((host.clone(), read_history(&output)))
@@ -60,7 +60,7 @@ impl<T: Transport> Fleet<T> {
 
     /// `script`, which does `action`, with a record of how that ends, if there is a run to record.
     pub(super) fn recorded(&self, host: &Host, script: Script, action: &Action) -> Script {
-        let Some(run) = self.run_id() else { return script };
+        let Some(run) = &self.run else { return script };
         let time = match action {
             // One archive is packed for all hosts that get the same script, with the same time in it.
             Action::Upload { .. } => self.cargo.sent.get_or_init(now).clone(),

@@ -61,11 +61,11 @@ impl Link {
 impl Site {
     pub(super) fn prepare(spec: &SshSpec, limits: Limits) -> Result<Self, StartError> {
         let dir = ControlDir::create().map_err(StartError::Directory)?;
-        // First of all: what removes the directory if anything below fails.
         let scratch = TempDir::with_prefix("shipit-").map_err(|error| {
             _ = std::fs::remove_dir_all(dir.path());
             StartError::Directory(error)
         })?;
+        // As soon as they are there: what removes both if anything below fails.
         let leash = Leash::start([dir.path(), scratch.path()]).map_err(|error| {
             _ = std::fs::remove_dir_all(dir.path());
             StartError::Shell(error)

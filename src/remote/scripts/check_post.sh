@@ -8,17 +8,10 @@ check_tool() {
     command -v "$1" >/dev/null 2>&1 || problem "$1 is not installed" "install it (on Debian: apt-get install $2)"
 }
 
-# The nearest directory that is there: where STATE would be made.
 check_state() {
-    place=$STATE
-    while [ ! -d "$place" ]; do
-        place=${place%/*}
-        [ -n "$place" ] || place=/
-    done
-    [ -w "$place" ] || problem "$place can't be written by $(id -un)" "give it to $(id -un): the guard keeps what it knows in $STATE"
-    for part in "$STATE/lock" "$GUARD"; do
-        [ ! -e "$part" ] || [ -w "$part" ] || problem "$part can't be written by $(id -un)" "give it to $(id -un)"
-    done
+    nearest_directory "$STATE"
+    [ -w "$NEAREST" ] || problem "$NEAREST can't be written by $(id -un)" "give it to $(id -un): the guard keeps what it knows in $STATE"
+    check_writable "$STATE/lock" "$GUARD"
 }
 
 find_state

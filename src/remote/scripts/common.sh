@@ -115,6 +115,22 @@ problem() {
     printf 'problem %s\t%s\n' "$1" "${2-}"
 }
 
+# nearest_directory PATH: sets NEAREST to the nearest directory that is there: where PATH would be made.
+nearest_directory() {
+    NEAREST=$1
+    while [ ! -d "$NEAREST" ]; do
+        NEAREST=${NEAREST%/*}
+        [ -n "$NEAREST" ] || NEAREST=/
+    done
+}
+
+# check_writable PATH…: a problem for each that is there and can't be written.
+check_writable() {
+    for one; do
+        [ ! -e "$one" ] || [ -w "$one" ] || problem "$one can't be written by $(id -un)" "give it to $(id -un)"
+    done
+}
+
 # check_sudo: whether each line of SUDO (`-u USER`, where there is one, `--`, and a command, its words quoted) may be run without a
 # password; sudo itself is asked. Fails if one may not.
 check_sudo() {

@@ -70,30 +70,25 @@ look_at_warm() {
     [ "$left" -le 0 ] || printf 'warm %s\n' "$left"
 }
 
-# The nearest directory that is there: where ROOT would be made.
 look_at_disk() {
-    place=$ROOT
-    while [ ! -d "$place" ]; do
-        place=${place%/*}
-        [ -n "$place" ] || place=/
-    done
-    if [ ! -w "$place" ]; then
-        problem "$place can't be written by $(id -un)" "create $ROOT and give it to $(id -un)"
+    nearest_directory "$ROOT"
+    if [ ! -w "$NEAREST" ]; then
+        problem "$NEAREST can't be written by $(id -un)" "create $ROOT and give it to $(id -un)"
         return
     fi
     for part in releases shared repo .shipit .shipit/lock .shipit/guard; do
-        [ ! -e "$ROOT/$part" ] || [ -w "$ROOT/$part" ] || problem "$ROOT/$part can't be written by $(id -un)" "give it to $(id -un)"
+        check_writable "$ROOT/$part"
     done
     # Blocks, their size and inodes that are free, and all inodes: some file systems count none.
     # shellcheck disable=SC2046 # four numbers
-    set -- $(stat -f -c '%a %S %d %c' "$place" 2>/dev/null)
+    set -- $(stat -f -c '%a %S %d %c' "$NEAREST" 2>/dev/null)
     [ $# = 4 ] || return 0
     free=$(($1 * $2 / 1024))
     [ "$free" -ge "$NEED_KB" ] ||
-        problem "$((free / 1024)) MB free on the disk of $place, and the release needs $((NEED_KB / 1024 + 1)) MB" \
+        problem "$((free / 1024)) MB free on the disk of $NEAREST, and the release needs $((NEED_KB / 1024 + 1)) MB" \
             "free some space there, or lower \`keep\` in the recipe"
     [ "$3" -ge "$NEED_INODES" ] || [ "$4" = 0 ] ||
-        problem "$3 inodes free on the disk of $place, and the release needs $NEED_INODES" "remove files there"
+        problem "$3 inodes free on the disk of $NEAREST, and the release needs $NEED_INODES" "remove files there"
 }
 
 look_at_links() {
