@@ -46,7 +46,7 @@ pub(super) enum Standing {
 
 /// What it is told.
 enum Order {
-    Arm { key: String, commands: String, armed: oneshot::Sender<()> },
+    Tell { key: String, line: String, told: oneshot::Sender<String> },
     Forget(Option<String>),
     End,
 }
@@ -114,12 +114,12 @@ impl Guard {
         matches!(timeout(GUARD_LEASE, fresh).await, Ok(Ok(_)))
     }
 
-    /// Has it know `commands` for haproxy by `key`. Whether it does.
-    pub(super) async fn arm(&self, key: String, commands: String) -> bool {
-        let (armed, done) = oneshot::channel();
-        let sent = self.orders.send(Order::Arm { key, commands, armed }).is_ok();
+    /// Tells it `line`, which it answers by `key`. Why it can't do that, in its words, or no words if it did; `None` if it gives no answer.
+    pub(super) async fn tell(&self, key: &str, line: String) -> Option<String> {
+        let (told, done) = oneshot::channel();
+        self.orders.send(Order::Tell { key: key.to_owned(), line, told }).ok()?;
         // A line that breaks meanwhile has to be noticed and made again.
-        sent && matches!(timeout(GUARD_LEASE + WORD, done).await, Ok(Ok(())))
+        timeout(GUARD_LEASE + WORD, done).await.ok()?.ok()
     }
 
     /// Has it forget what it knows, or what it knows by `key`.
@@ -142,8 +142,8 @@ struct Keeper {
     acted: u32,
     /// Whether a guard has said that it stands, and none has acted since.
     stands: bool,
-    /// What was told and not yet acknowledged.
-    unheard: BTreeMap<String, (String, oneshot::Sender<()>)>,
+    /// The lines that were told and not yet answered, by the key of the answer.
+    unheard: BTreeMap<String, (String, oneshot::Sender<String>)>,
     /// What it was told to forget: nothing says that it has heard, and the line may just have broken.
     forgotten: BTreeSet<String>,
     /// What is known of who holds the lock.
@@ -232,13 +232,14 @@ impl Keeper {
                 for key in &self.forgotten {
                     let _ = lines.send(format!("forget {key}"));
                 }
-                for (key, (commands, _)) in &self.unheard {
-                    let _ = lines.send(format!("arm {key} {commands}"));
+                for (line, _) in self.unheard.values() {
+                    let _ = lines.send(line.clone());
                 }
             }
-            "armed" => {
-                if let Some((_, armed)) = self.unheard.remove(rest) {
-                    let _ = armed.send(());
+            "armed" | "noted" => {
+                let (key, why) = rest.split_once(' ').unwrap_or((rest, ""));
+                if let Some((_, told)) = self.unheard.remove(key) {
+                    let _ = told.send(why.to_owned());
                 }
             }
             "waits" => self.tell(Standing::Called(Some(rest.to_owned()))),
@@ -265,10 +266,9 @@ impl Keeper {
 
     fn pass_on(&mut self, order: Order, lines: &mpsc::UnboundedSender<String>) {
         let line = match order {
-            Order::Arm { key, commands, armed } => {
-                let line = format!("arm {key} {commands}");
+            Order::Tell { key, line, told } => {
                 self.forgotten.remove(&key);
-                self.unheard.insert(key, (commands, armed));
+                self.unheard.insert(key, (line.clone(), told));
                 line
             }
             Order::Forget(Some(key)) => {

@@ -147,10 +147,20 @@ impl Guards {
     pub(super) async fn arm(&self, host: &HostName, path: &str, key: &str, commands: &str) -> Result<(), Failure> {
         let guard = &self.posts[&Post::Balancer(host.clone(), path.to_owned())];
         standing(guard).await?;
-        if guard.arm(key.to_owned(), commands.to_owned()).await {
+        if guard.tell(key, format!("arm {key} {commands}")).await.is_some() {
             return Ok(());
         }
         Err(Failure::new(format!("the guard on `{host}` does not answer, so nothing was drained there")))
+    }
+
+    /// Has the guard on `host`, if one was called there, take `line` down in the journal: its note of that `kind`.
+    pub(super) async fn note(&self, host: &HostName, kind: &str, line: String) -> Result<(), Failure> {
+        let Some(post) = self.hosts.get(host) else { return Ok(()) };
+        match self.posts[post].tell(kind, line).await {
+            Some(why) if why.is_empty() => Ok(()),
+            Some(why) => Err(Failure::new(why)),
+            None => Err(Failure::new("its guard does not answer")),
+        }
     }
 
     /// Has the guard on `host` forget what it knows.

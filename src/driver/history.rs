@@ -12,28 +12,21 @@ use crate::plan::Action;
 use crate::remote::{Note, Stamp, history_at_balancer, read_history};
 use crate::transport::{Progress, Script, Session, Transport};
 
-/// Adding or reading some lines.
+/// Reading some lines.
 const LIMIT: Duration = Duration::from_mins(1);
 
 impl<T: Transport> Fleet<T> {
-    /// Adds to the journal of each of `hosts` what `note` makes of it. Returns those that did not take it, with the reason: a run goes on
-    /// without its history.
+    /// Has the guard on each of `hosts` add to its journal what `note` makes of it. Returns those that did not, with the reason: a run
+    /// goes on without its history.
     pub async fn note<'a>(&self, hosts: &[&Host], note: impl Fn(&Host) -> Note<'a>) -> Vec<(HostName, String)> {
-        let Some(run) = &self.run else { return Vec::new() };
+        let Some(guards) = &self.guards else { return Vec::new() };
         let time = now();
-        let stamp = Stamp { run, time: &time };
-        let done = join_all(hosts.iter().filter_map(|host| {
-            let (session, script) = (self.sessions.get(&host.name)?, self.site().note(host, &note(host), stamp));
-            Some(async move {
-                let why = match session.run(&script, LIMIT, &Progress::unheard()).await {
-                    Ok(output) if output.code == 0 => return None,
-                    Ok(output) => output.stderr.trim().to_owned(),
-                    Err(error) => error.to_string(),
-                };
-                Some((host.name.clone(), why))
-            })
+        let done = join_all(hosts.iter().map(|host| {
+            let note = note(host);
+            let (kind, line) = (note.kind, note.line(&time));
+            async move { (host.name.clone(), guards.note(&host.name, kind, line).await) }
         }));
-        done.await.into_iter().flatten().collect()
+        done.await.into_iter().filter_map(|(host, done)| Some((host, done.err()?.what))).collect()
     }
 
     /// The newest `records` of the journals of `hosts`; those that can't be asked are left out.

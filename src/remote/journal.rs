@@ -28,6 +28,20 @@ pub struct Note<'a> {
     pub bad: &'a [BadRelease],
 }
 
+impl Note<'_> {
+    /// The line that has a guard add it to the journal of its host, at `time`.
+    #[must_use]
+    pub fn line(&self, time: &str) -> String {
+        let fields = self.fields.iter().filter(|(_, value)| !value.is_empty());
+        let fields = fields.map(|(name, value)| format!("{name}={value}"));
+        let bad = self.bad.iter().map(|bad| format!("bad={} {} {}", bad.id, bad.fingerprint, bad.who));
+        // Each on this line, and none of them two.
+        let plain = |field: String| field.replace(|c: char| c.is_ascii_control(), " ");
+        let fields: Vec<String> = fields.chain(bad).map(plain).collect();
+        format!("note {} {time} {}", self.kind, fields.join("\t"))
+    }
+}
+
 impl Site<'_> {
     /// Lets `script`, which does `action`, note in the journal of `host` how that ends.
     #[must_use]
@@ -43,18 +57,6 @@ impl Site<'_> {
             .with("JOURNAL", format!("{}/.shipit/journal", self.root(host)))
             .with("JOURNAL_RUN", stamp.run.as_str())
             .with("JOURNAL_TIME", stamp.time)
-    }
-
-    /// The script that adds `note` to the journal of `host`.
-    #[must_use]
-    pub fn note(&self, host: &Host, note: &Note<'_>, stamp: Stamp<'_>) -> Script {
-        let fields = note.fields.iter().filter(|(_, value)| !value.is_empty());
-        let bad = note.bad.iter().map(|bad| format!("{} {}", bad.id, bad.fingerprint));
-        self.stamped(host, self.base(host, include_str!("scripts/note.sh")), stamp)
-            .with("KIND", note.kind)
-            .with_lines("FIELDS", fields.map(|(name, value)| format!("{name}={value}")))
-            .with_lines("BAD", bad)
-            .with("WHO", note.bad.first().map(|bad| bad.who.replace('\n', " ")).unwrap_or_default())
     }
 
     /// The script that prints the newest `records` of the journal of `host`.

@@ -14,7 +14,7 @@ use shipit::transport::{Output, Script};
 use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
 
 /// A guard that hears from the test.
-struct Talk {
+pub(crate) struct Talk {
     child: Child,
     input: Option<ChildStdin>,
     words: Receiver<String>,
@@ -43,7 +43,7 @@ impl Talk {
     }
 
     #[track_caller]
-    fn hears(&self, word: &str) {
+    pub(crate) fn hears(&self, word: &str) {
         let mut heard = Vec::new();
         loop {
             match self.words.recv_timeout(Duration::from_secs(30)) {
@@ -56,7 +56,7 @@ impl Talk {
         }
     }
 
-    fn says(&mut self, line: &str) {
+    pub(crate) fn says(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
@@ -82,7 +82,7 @@ fn guard(rig: &Rig, run: &str, again: bool) -> Talk {
     Talk::start(rig, &script.with("LEASE", "3").with("GRACE", "1"))
 }
 
-fn standing(rig: &Rig, run: &str) -> Talk {
+pub(crate) fn standing(rig: &Rig, run: &str) -> Talk {
     let talk = guard(rig, run, false);
     talk.hears("held");
     talk

@@ -8,9 +8,10 @@
 #   beat                        shipit is there
 #   arm KEY COMMANDS            if shipit is gone, send haproxy these commands
 #   forget [KEY]                that, or all that is known, is settled
+#   note KIND TIME FIELDS       the run has begun, or ended
 #   end                         the deploy is over
 # and says with `progress`:
-#   held | holder NAME VALUE, and then busy | waits TEXT | broken | acts | acted | beat | armed KEY | put KEY | ended
+#   held | holder NAME VALUE, and then busy | waits TEXT | broken | acts | acted | beat | armed KEY | put KEY | noted KIND [WHY NOT] | ended
 #
 # In STATE lie:
 #   lock          locked while a guard stands; the kernel takes the lock back when the guard dies, however that is
@@ -112,7 +113,7 @@ stand() {
     started "$pid"
     sign || { give_room "$STATE" && sign; } || fail "$GUARD can't be written" "is the disk full?"
     [ ! -e "$GUARD/leaving" ] || rm -f "$GUARD/leaving"
-    [ -z "$SOCKET" ] || keep_journal
+    keep_journal
     [ -d "$STATE/reserve" ] || set_room_aside 2>/dev/null
 }
 
@@ -185,6 +186,7 @@ hear() {
                 ;;
             'forget '*) rm -f "$GUARD/arms/${line#forget }" ;;
             forget) rm -rf "$GUARD/undo"/* ;;
+            'note '*) note "${line#note }" ;;
             end)
                 say ended
                 quit
@@ -193,6 +195,40 @@ hear() {
         [ -z "$told_to_go" ] || return 0
     done
 }
+
+# note KIND TIME FIELDS: a record about the run as a whole. FIELDS are NAME=VALUE, split by tabs; with `bad=ID FINGERPRINT WHO` in them,
+# somebody has gone back from that release.
+note() {
+    kind=${1%% *} fields=${1#* }
+    JOURNAL_TIME=${fields%% *}
+    set -f
+    IFS=$JOURNAL_SPLIT
+    # shellcheck disable=SC2086 # a word for each field
+    set -- ${fields#* }
+    unset IFS
+    set +f
+    record "$kind" "$@"
+    why=''
+    for one; do
+        case $one in
+            bad=*) mark_bad "${one#bad=}" || why=" $STATE/bad can't be written" ;;
+        esac
+    done
+    JOURNAL_TIME=''
+    say "noted $kind$why"
+}
+
+# mark_bad ID FINGERPRINT WHO: a release is named once; the first who went back from it said so first.
+mark_bad() {
+    ! grep -q "^${1%% *} " "$STATE/bad" 2>/dev/null || return 0
+    set -- "$1" "${1#* }"
+    set -- "${1%% *} ${2%% *} $JOURNAL_TIME ${2#* }"
+    append_bad "$1" || { give_room "$STATE" && append_bad "$1"; }
+}
+
+append_bad() {
+    printf '%s\n' "$1" >>"$STATE/bad"
+} 2>/dev/null
 
 # quit: takes all away that says that a guard stands.
 quit() {

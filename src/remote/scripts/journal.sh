@@ -1,6 +1,6 @@
 # The journal of a host: one line a record, the oldest first, for people and for `shipit runs`, `logs` and `resume`.
 #
-# Data: JOURNAL (the file) JOURNAL_RUN (empty: nothing is recorded) JOURNAL_TIME (now, by the clock of whoever sent the script,
+# Data: JOURNAL (the file) JOURNAL_RUN (empty: nothing is recorded) JOURNAL_TIME (now, by the clock of whoever sent the script or the note,
 # which is one for all hosts; empty: by the host's own); for a step, JOURNAL_STEP and JOURNAL_RELEASE
 #
 # A line is SUM, TIME in UTC, RUN, KIND and any number of NAME=VALUE, split by tabs. SUM is that of the rest of the line, so
