@@ -46,7 +46,7 @@ go_back() {
 
 # An instance that runs the release and is healthy is left alone: then this script ran before.
 runs_it_well() {
-    [ "$PROOF" != process ] || is_noted "$PORT" || return 1
+    is_noted "$PORT" || return 1
     identify
     [ "$PROOF" != process ] || [ "$RUNNING" = "$RELEASE" ] || return 1
     ask "$URL"
@@ -66,7 +66,7 @@ END
 restart() {
     ! runs_it_well || return 0
     cd "$ROOT/current/" || fail "$ROOT/current can't be entered"
-    [ "$PROOF" != process ] || note_sockets
+    note_sockets
     ENVIRONMENT="$ENVIRONMENT${NL}export SHIPIT_PORT=$PORT"
     run_command "$RESTART_TIMEOUT" "$PORT"
     [ "$CODE" != 0 ] || return 0

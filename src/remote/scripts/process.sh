@@ -151,7 +151,7 @@ this_boot() {
     read -r BOOT </proc/sys/kernel/random/boot_id
 }
 
-# note_sockets: notes, before the instance PORT is restarted on RELEASE, which sockets are not the new process's.
+# note_sockets: notes, before the instance PORT is restarted on RELEASE, that it is, and which sockets (if they were found) are not the new process's.
 note_sockets() {
     own_sockets
     this_boot
