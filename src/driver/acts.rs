@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::fleet::{Fleet, Out};
+use super::settle::settled;
 use super::{Deed, World};
 use crate::balancer::BalancerError;
 use crate::model::{Failure, Host, HostName, StepResult, Until, View};
@@ -15,12 +16,6 @@ use crate::transport::{ExecError, Output, Progress, Session, Transport};
 
 /// So long before a step's time is up, a wait of ours ends by itself: it knows what it waited for.
 const OWN_WORDS: Duration = Duration::from_secs(5);
-
-/// How often a step is tried again when the line broke before its answer came, and the waits before.
-///
-/// Repeating looks again: each action does only what does not hold yet. The session connects anew by itself; a host that
-/// reboots is back by the third try or takes a person.
-const SETTLE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
 
 /// Why an action is not done.
 enum Trouble {
@@ -151,9 +146,9 @@ impl<T: Transport> Fleet<T> {
         let answer = if let Action::Upload { .. } = action {
             let parcel = self.cargo.parcel(script).await;
             let parcel = parcel.map_err(|error| Failure::new(format!("the archive could not be packed: {error}")))?;
-            self.settled(host, action, || session.upload(&parcel, limit, progress)).await
+            self.settled(host, deed, || session.upload(&parcel, limit, progress)).await
         } else {
-            self.settled(host, action, || session.run(&script, limit, progress)).await
+            self.settled(host, deed, || session.run(&script, limit, progress)).await
         };
         match judge(answer) {
             StepResult::Ok(note) => Ok(note),
@@ -175,29 +170,14 @@ impl<T: Transport> Fleet<T> {
         }
     }
 
-    /// Repeats what was cut off, until there is an answer or it is clear that there will be none. A host that had none before is
-    /// asked once: the way back must not wait for it again and again. A task may do anything, so it is never repeated.
-    async fn settled<F>(&self, host: &Host, action: &Action, run: impl Fn() -> F) -> Result<Output, ExecError>
+    /// The answer of `run`, which does a step on `host`. A host that gave none before is asked once: the way back must not wait for it
+    /// again and again. A task may do anything, so it is never repeated.
+    async fn settled<F>(&self, host: &Host, deed: &Deed, run: impl Fn() -> F) -> Result<Output, ExecError>
     where
         F: Future<Output = Result<Output, ExecError>>,
     {
-        let waits = match action {
-            Action::Task { .. } => &[][..],
-            _ if self.lost.lock().await.contains(&host.name) => &[],
-            _ => &SETTLE,
-        };
-        let mut answer = run().await;
-        for wait in waits {
-            if !matches!(answer, Err(ExecError::Lost(_))) {
-                break;
-            }
-            tokio::time::sleep(*wait).await;
-            // The line to its guard was the same one, and a step that comes back before it is refused.
-            if let Some(guards) = &self.guards {
-                let _ = guards.of_host(&host.name).await;
-            }
-            answer = run().await;
-        }
+        let once = matches!(deed.action, Action::Task { .. }) || self.lost.lock().await.contains(&host.name);
+        let answer = settled(once, run, async || self.guarding(host, deed).await.is_ok()).await;
         let mut lost = self.lost.lock().await;
         match answer {
             Err(ExecError::Lost(_)) => lost.insert(host.name.clone()),

@@ -33,7 +33,7 @@ impl<T: Transport> Fleet<T> {
         let checks = hosts.iter().filter_map(|host| {
             let (session, script) = (self.sessions.get(&host.name)?, site.check_route(host)?);
             Some(async move {
-                let check = match self.ask(session, &script).await {
+                let check = match self.ask(host, session, &script).await {
                     Ok(output) => read_check(&output),
                     Err(error) => {
                         let problem = Problem { what: error.to_string(), help: None };

@@ -182,17 +182,19 @@ impl<T: Transport> Fleet<T> {
         let (archive, size) =
             coming.map_or_else(Default::default, |(release, size)| (Some(&release.fingerprint), size));
         let script = look(&self.site(), host, purpose, archive, size);
-        match self.ask(session, &script).await {
+        match self.ask(host, session, &script).await {
             Ok(output) => read_facts(&output).split(self.recipe.second_set()),
             Err(error) => unreachable(error.to_string()),
         }
     }
 
-    /// Has a host answer what changes nothing there. A line that breaks meanwhile is made again once: the next word on it connects.
-    pub(super) async fn ask(&self, session: &T::Session, script: &Script) -> Result<Output, ExecError> {
+    /// Has a host answer what changes nothing there. A line that breaks meanwhile is made again once: the next word on it connects. A
+    /// host that gave no answer before is asked once.
+    pub(super) async fn ask(&self, host: &Host, session: &T::Session, script: &Script) -> Result<Output, ExecError> {
+        let is_lost = self.lost.lock().await.contains(&host.name);
         let limit = self.recipe.health.timeout + LOOK_SLACK;
         match session.run(script, limit, &Progress::unheard()).await {
-            Err(ExecError::Lost(_)) => session.run(script, limit, &Progress::unheard()).await,
+            Err(ExecError::Lost(_)) if !is_lost => session.run(script, limit, &Progress::unheard()).await,
             answer => answer,
         }
     }

@@ -11,6 +11,7 @@ mod guards;
 mod hand;
 mod history;
 mod memory;
+mod settle;
 mod signals;
 mod survey;
 mod world;

@@ -30,6 +30,12 @@ pub fn judge(answer: Result<Output, ExecError>) -> StepResult {
     })
 }
 
+/// Whether a script gave up because no guard of its deploy stood there.
+#[must_use]
+pub fn was_refused(output: &Output) -> bool {
+    output.code != 0 && output.stdout.lines().any(|line| line == "unguarded")
+}
+
 fn unknown(error: &ExecError) -> Failure {
     Failure::new(error.to_string()).with_help("see whether the host is up and reachable by ssh")
 }

@@ -17,7 +17,7 @@ use crate::model::{Host, Inventory, Recipe, Release, Source};
 use crate::plan::Action;
 use crate::transport::Script;
 
-pub use answer::judge;
+pub use answer::{judge, was_refused};
 pub use facts::{Purpose, look, read_facts};
 pub use guard::{Call, GUARD_GRACE, GUARD_LEASE, LockState, LockVerb, Undo, check_post, read_lock, read_post};
 pub use journal::{Note, Stamp, history_at_balancer, read_history};

@@ -34,6 +34,8 @@ impl Talk {
             .env("HOME", rig.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Of a guard that is killed, bash prints the whole text.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let (sender, words) = channel();
