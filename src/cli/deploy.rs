@@ -120,8 +120,9 @@ async fn aftermath(
     let left = picked.iter().filter(|name| !running.contains_key(*name));
     let left: Vec<&Host> = left.filter_map(|name| site.inventory.host(name)).collect();
     let healthy = running.keys().cloned().collect();
-    let looked = futures::join!(fleet.observe_hosts(&left, Purpose::Status, None), fleet.who_serves(&healthy));
-    let (observed, (view, unseen)) = looked;
+    let observed = fleet.observe_hosts(&left, Purpose::Status, None).await;
+    fleet.bring_lost_back().await;
+    let (view, unseen) = fleet.who_serves(&healthy).await;
     let reached: Vec<_> = observed.into_iter().filter(|(_, facts)| facts.reach == Reach::Reached).collect();
     let partly = reached.iter().filter(|(_, facts)| facts.runs_partly(&plan.release.id)).map(|(host, _)| host.clone());
     let partly = partly.collect();

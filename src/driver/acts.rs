@@ -18,7 +18,7 @@ use crate::transport::{ExecError, Output, Progress, Session, Transport};
 const OWN_WORDS: Duration = Duration::from_secs(5);
 
 /// Why an action is not done.
-enum Trouble {
+pub(super) enum Trouble {
     /// It failed.
     Failed(Failure),
     /// What came of it is not known.
@@ -79,7 +79,7 @@ impl<T: Transport> Fleet<T> {
     }
 
     /// Puts `host` back, if it is out by our hand.
-    async fn enable(
+    pub(super) async fn enable(
         &self,
         host: &Host,
         until: Until,

@@ -10,6 +10,7 @@ mod guard;
 mod guards;
 mod hand;
 mod history;
+mod lost;
 mod memory;
 mod settle;
 mod signals;
