@@ -171,7 +171,9 @@ impl Site<'_> {
             return script;
         }
         let unless = undo.unless_healthy.as_ref().map(|(release, instances)| self.glance(host, release, instances));
-        script.with("STEP", format!("{:03}", undo.step)).with("UNDO", standing(unless.as_ref(), &actions))
+        let words: Vec<String> = undo.actions.iter().map(ToString::to_string).collect();
+        let undo_script = format!("# {}\n{}", words.join(", "), standing(unless.as_ref(), &actions));
+        script.with("STEP", format!("{:03}", undo.step)).with("UNDO", undo_script)
     }
 
     /// Whether `instances` are healthy on `release` right now.

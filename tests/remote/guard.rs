@@ -313,7 +313,11 @@ fn what_can_not_be_undone_is_told_to_the_next() {
         talk.is_cut_off();
         talk.hears("over");
         let lock = rig.run(&LockVerb::Status.on_host(&rig.root.to_string_lossy()));
-        assert!(lock.stdout.contains("broken run step 001 could not be undone: "), "{}: {lock:?}", shell.name);
+        assert!(
+            lock.stdout.contains(&format!("broken run step 001 (current on {OLD}) could not be undone: ")),
+            "{}: {lock:?}",
+            shell.name
+        );
         assert!(lock.stdout.contains("is not a complete release"), "{}: {lock:?}", shell.name);
     }
 }
@@ -454,7 +458,9 @@ fn what_is_healthy_on_the_release_is_left_and_the_log_says_so() {
         assert_eq!(current(&rig), NEW, "{}", shell.name);
         let log = fs::read_to_string(rig.root.join(".shipit/journal")).unwrap();
         assert!(
-            log.ends_with("\trun\tguard\tresult=left\twhy=left step 001 as it is: the release is healthy\n"),
+            log.ends_with(&format!(
+                "\trun\tguard\tresult=left\twhy=left step 001 (current on {OLD}) as it is: the release is healthy\n"
+            )),
             "{}: {log}",
             shell.name
         );

@@ -2,7 +2,7 @@
 # it what undoes the script before anything is changed. All of this happens in the process that acts, so there is no moment in
 # which the guard believes that nobody does.
 #
-# Data: ROOT RUN (empty: nobody guards) STEP (three digits, so that names sort) UNDO (a script; empty: nothing to undo) BACK (the step
+# Data: ROOT RUN (empty: nobody guards) STEP (three digits, so that names sort) UNDO (a script, with what it does in words as its first line; empty: nothing to undo) BACK (the step
 # that is taken back, on the way back)
 
 fence() {

@@ -291,16 +291,19 @@ undo() {
         [ ! -f "$one" ] || set -- "$one" "$@"
     done
     for one; do
+        # Its first line says in words what it does.
+        IFS= read -r step <"$one"
+        step="step ${one##*/} (${step#"# "})"
         if sh "$one" >"$GUARD/said" 2>&1 9>&-; then
             if grep -qx left "$GUARD/said"; then
-                record guard result=left "why=left step ${one##*/} as it is: the release is healthy"
+                record guard result=left "why=left $step as it is: the release is healthy"
             else
-                record guard result=undone "why=undid step ${one##*/}"
+                record guard result=undone "why=undid $step"
             fi
             rm -f "$one"
         else
             why=$(sed -n 's/^fail //p' "$GUARD/said" | head -n 1)
-            BROKEN="step ${one##*/} could not be undone: ${why:-see $GUARD/said}"
+            BROKEN="$step could not be undone: ${why:-see $GUARD/said}"
             return
         fi
     done
