@@ -50,7 +50,7 @@ impl Jsonl {
 }
 
 impl Render for Jsonl {
-    fn event(&mut self, board: &Board, Stamped { elapsed, event }: &Stamped, _: &[News]) {
+    fn event(&mut self, board: &Board, Stamped { elapsed, event }: &Stamped, news: &[News]) {
         let code = match event {
             Event::Finished { outcome } => Some(outcome.end.code()),
             _ => None,
@@ -59,7 +59,11 @@ impl Render for Jsonl {
         let elapsed = (elapsed.clamp(0.0, 1e9) * 1e3).round() / 1e3;
         let time = self.began.checked_add(Duration::from_secs_f64(elapsed)).unwrap_or(self.began);
         let at = lane_of(event);
-        let (host, verb) = (at.map(|at| board.host(at)), at.and_then(|at| board.action(at)).map(Action::verb));
+        // The board may be at the lane's next step already.
+        let ended =
+            news.iter().find_map(|news| if let News::StepEnded { action, .. } = news { Some(action) } else { None });
+        let verb = ended.or_else(|| board.action(at?)).map(Action::verb);
+        let host = at.map(|at| board.host(at));
         let run = (!matches!(event, Event::Planned { .. })).then_some(board.run.as_str());
         let line = Line { v: VERSION, run, time, elapsed, event, host, verb, code };
         // These types always have a JSON form, and nobody is left to be told about a closed pipe.

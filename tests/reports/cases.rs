@@ -4,7 +4,7 @@ use shipit::engine::{Cancel, Failure, StepResult};
 use shipit::model::{Instance, Verb};
 use shipit::plan::{Action, Phase, Plan};
 
-use crate::story::{Story, host, hotswap, plan};
+use crate::story::{Story, host, hotswap, plan, preboot};
 
 pub type Tell = fn() -> Story;
 
@@ -82,6 +82,7 @@ pub const CASES: &[(&str, Tell)] = &[
         })
     }),
     ("hotswap", || Story::new(hotswap(4))),
+    ("preboot", || Story::new(preboot(2))),
     ("hotswap-goes-back", || {
         Story::new(hotswap(8)).with_fault(|host, action, undo| {
             let second = matches!(action, Action::Health { instances, .. } if instances[..] == [Instance(4041)]);

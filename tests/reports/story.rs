@@ -138,6 +138,27 @@ pub fn hotswap(hosts: usize) -> Plan {
     plan
 }
 
+/// The same by preboot: what the hosts flip to boots beside what they run, and none flips before all have booted.
+pub fn preboot(hosts: usize) -> Plan {
+    let mut plan = hotswap(hosts);
+    let (old, new) = (vec![Instance(4040), Instance(4041)], vec![Instance(5040), Instance(5041)]);
+    let step = |action, undo, seconds| Step { action, undo, timeout: Duration::from_secs(seconds) };
+    let stop = Action::Stop { instances: new.clone(), after: Duration::ZERO };
+    let activate = Action::Activate { release: Some(id(NEW)), instances: new.clone() };
+    let steps = [
+        step(activate, vec![stop], 90),
+        step(Action::Health { release: Some(id(NEW)), instances: new.clone() }, vec![], 65),
+        step(Action::Meet, vec![], 0),
+        step(Action::Flip { to: new }, vec![Action::Flip { to: old }], 60),
+    ];
+    plan.strategy = StrategyName::Preboot;
+    for wave in plan.waves.iter_mut().filter(|wave| wave.phase == Phase::Switch) {
+        "preboot".clone_into(&mut wave.name);
+        wave.lanes.iter_mut().for_each(|lane| lane.steps = steps.to_vec());
+    }
+    plan
+}
+
 impl Story {
     pub fn new(plan: Plan) -> Self {
         let gate = StepResult::Ok("0 errors in 4,310 requests".to_owned());
