@@ -143,10 +143,10 @@ pub fn preboot(hosts: usize) -> Plan {
     let mut plan = hotswap(hosts);
     let (old, new) = (vec![Instance(4040), Instance(4041)], vec![Instance(5040), Instance(5041)]);
     let step = |action, undo, seconds| Step { action, undo, timeout: Duration::from_secs(seconds) };
-    let stop = Action::Stop { instances: new.clone(), after: Duration::ZERO };
+    let undone = Action::Stop { instances: new.clone(), after: Duration::ZERO };
     let activate = Action::Activate { release: Some(id(NEW)), instances: new.clone() };
     let steps = [
-        step(activate, vec![stop], 90),
+        step(activate, vec![undone], 90),
         step(Action::Health { release: Some(id(NEW)), instances: new.clone() }, vec![], 65),
         step(Action::Meet, vec![], 0),
         step(Action::Flip { to: new }, vec![Action::Flip { to: old }], 60),
