@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use shipit::balancer::ASK;
 use shipit::plan::Action;
 use shipit::remote::{Call, LockVerb, Undo, read_lock};
 use shipit::transport::{Output, Script};
 
-use super::rig::{Done, NEW, OLD, Rig, eventually, id, shells, which};
+use super::rig::{Done, NEW, OLD, Rig, busybox_tools, eventually, id, shells, which};
 
 /// A guard that hears from the test.
 pub(crate) struct Talk {
@@ -439,6 +442,47 @@ fn a_balancer_that_could_not_be_told_needs_nobody_once_the_next_guard_has_told_i
         next.says("end");
         next.hears("ended");
         assert_eq!(broken(), "", "{}", shell.name);
+        assert_eq!(fs::read_to_string(&told).unwrap(), "set server app/web1 state ready\n", "{}", shell.name);
+    }
+}
+
+/// haproxy's socket: says its version, and nothing to what it takes, which it writes down.
+fn haproxy(socket: &Path, told: &Path) {
+    let (listener, told) = (UnixListener::bind(socket).unwrap(), told.to_owned());
+    std::thread::spawn(move || {
+        for mut line in listener.incoming().map_while(Result::ok) {
+            let mut commands = String::new();
+            BufReader::new(&line).read_line(&mut commands).unwrap();
+            if commands == "show info\n" {
+                let _ = line.write_all(b"Version: 2.6\n\n");
+            } else {
+                fs::write(&told, commands).unwrap();
+                let _ = line.write_all(b"\n\n");
+            }
+        }
+    });
+}
+
+#[test]
+fn without_socat_a_server_is_put_back_by_perl_whatever_that_says_of_locales() {
+    for mut shell in shells() {
+        let tools = tempfile::tempdir().unwrap();
+        let perl = tools.path().join("perl");
+        fs::write(&perl, "#!/bin/sh\necho 'perl: warning: Setting locale failed.' >&2\nexec /usr/bin/perl \"$@\"\n")
+            .unwrap();
+        fs::set_permissions(&perl, fs::Permissions::from_mode(0o755)).unwrap();
+        shell.path = format!("{}:{}", tools.path().display(), busybox_tools().display());
+        let rig = Rig::new(&shell);
+        let (socket, told) = (rig.dir.path().join("admin.sock"), rig.dir.path().join("told"));
+        haproxy(&socket, &told);
+        let script = call("run", false).to_balancer(&socket.to_string_lossy(), ASK);
+        let mut talk = Talk::start(&rig, &script.with("LEASE", "3").with("GRACE", "1"));
+        talk.hears("held");
+        talk.says("arm web1.0 set server app/web1 state ready");
+        talk.hears("armed web1.0");
+        talk.is_cut_off();
+        talk.hears("put web1.0");
+        talk.hears("over");
         assert_eq!(fs::read_to_string(&told).unwrap(), "set server app/web1 state ready\n", "{}", shell.name);
     }
 }

@@ -1,7 +1,7 @@
 # Asks haproxy's socket SOCKET on this host COMMANDS. WAY is the program that carries them; empty: find one.
 #
 # The first line of the answer is the way that was taken; what follows is haproxy's. Exit code 69 (EX_UNAVAILABLE):
-# nothing works; standard error says why, a line for each way.
+# nothing works; standard error says why, a line for each way. Nobody hears of them if one works.
 #
 # Half-closing matters: the socket of haproxy's master waits for more commands until its peer has said the last one.
 
@@ -48,19 +48,20 @@ ask() {
 }
 
 find_way() {
+    tried=''
     for way in socat python3 perl sudo-socat sudo-python3 sudo-perl; do
         program=${way%%-*}
         if ! command -v "$program" > /dev/null; then
-            echo "$program: not installed" >&2
+            not_by "$program" 'not installed'
             if [ "$program" = sudo ]; then
-                return 1
+                break
             fi
             continue
         fi
         # These characters mean something in an address of socat's.
         case $way:$SOCKET in
             *socat:*[!A-Za-z0-9/._@+=-]*)
-                echo "$way: does not take such a path" >&2
+                not_by "$way" 'does not take such a path'
                 continue
                 ;;
         esac
@@ -73,9 +74,16 @@ find_way() {
         esac
         last=${said##*
 }
-        echo "$way: ${last:-no answer}" >&2
+        not_by "$way" "${last:-no answer}"
     done
+    printf %s "$tried" >&2
     return 1
+}
+
+# not_by WAY WHY
+not_by() {
+    tried="$tried$1: $2
+"
 }
 
 if [ -z "$WAY" ]; then

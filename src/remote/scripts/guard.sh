@@ -153,17 +153,27 @@ put_servers_back() {
     for arm in "$GUARD"/arms/*; do
         [ -f "$arm" ] || continue
         IFS= read -r COMMANDS <"$arm"
-        if told=$(eval "$ASK" 2>&1) && answered "$told"; then
+        if why=$(send 4>&1); then
             rm -f "$arm"
             say "put ${arm##*/}"
             record guard result=put "why=put ${arm##*/} back into its balancer"
         else
-            BROKEN="${arm##*/} could not be put back into its balancer: ${told##*"$NL"}"
+            BROKEN="${arm##*/} could not be put back into its balancer: ${why##*"$NL"}"
         fi
     done
 }
 
-# answered ANSWER: whether haproxy took the commands: then it says nothing, besides the way that ask.sh took.
+# send: whether haproxy took COMMANDS: then it says nothing, besides the way that ask.sh took. Why not goes to standard output. What
+# the program on the way says beside that (perl of a locale, sudo of a host's name) is no answer.
+send() {
+    told=$(eval "$ASK" 2>&4) && answered "$told" && return
+    case $told in
+        *"$NL"*) printf '%s\n' "${told#*"$NL"}" ;;
+    esac
+    return 1
+}
+
+# answered ANSWER
 answered() {
     # shellcheck disable=SC2086 # as words: blank lines do not count
     set -- $1
