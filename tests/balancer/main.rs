@@ -240,6 +240,22 @@ async fn a_server_whose_checks_fail_is_not_made_ready_unless_that_is_what_is_ask
 }
 
 #[tokio::test]
+async fn a_server_that_is_put_back_as_it_was_is_asked_before_it_gets_traffic() {
+    // So many that haproxy does not notice by itself meanwhile.
+    let rig = Rig::start(Setup { server: "check inter 1s fall 200 rise 2", ..Setup::default() }).await;
+    rig.runtime(1, "set server app/web1 state drain").await;
+    rig.web1.page.healthy.store(false, SeqCst);
+    rig.web1.page.status.store(503, SeqCst);
+    let (client, failed) = hammer(&rig, 1, "");
+    rig.balancers().enable(rig.host("web1"), Until::Ready, SOON, &Progress::unheard()).await.unwrap();
+    assert_eq!(rig.states().await, [ServerState::Ready]);
+    let before = rig.web2.requests();
+    eventually("users are served", async || rig.web2.requests() > before + 20).await;
+    client.abort();
+    assert_eq!(failed.load(SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_host_that_fails_more_than_its_siblings_is_noticed() {
     let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
     let (balancers, host) = (rig.balancers(), rig.host("web1"));

@@ -133,11 +133,16 @@ impl Runner {
         }
     }
 
-    /// Each balancer for itself: one that is silent must not keep the host out of the others.
+    /// Each balancer for itself: one that is silent must not keep the host out of the others. haproxy is to ask the app first, as
+    /// when a guard makes the server ready.
     async fn put_back(&self, host: usize) -> Result<(), Trouble> {
         let mut done = Ok(());
         for balancer in 0..self.fleet.setup.balancers {
-            if let Err(trouble) = self.order_ready(balancer, host).await {
+            let station = self.fleet.setup.hosts + balancer;
+            let unproven = |state: &mut State| state.enable_by(self.run, balancer, host, State::make_ready);
+            if let Err(trouble) =
+                self.ask(station, unproven).await.map_err(Trouble::from).and_then(|said| said.map_err(Trouble::No))
+            {
                 done = Err(trouble);
             }
         }
@@ -236,7 +241,8 @@ impl Runner {
 
     async fn order_ready(&self, balancer: usize, host: usize) -> Result<(), Trouble> {
         let station = self.fleet.setup.hosts + balancer;
-        self.ask(station, |state| state.enable_by(self.run, balancer, host)).await?.map_err(Trouble::No)
+        let blindly = |state: &mut State, balancer, host| state.set(balancer, host, ServerState::Ready, None);
+        self.ask(station, |state| state.enable_by(self.run, balancer, host, blindly)).await?.map_err(Trouble::No)
     }
 }
 
@@ -262,7 +268,13 @@ impl State {
     }
 
     /// The way back needs no guard, only that nobody else has the lock.
-    fn enable_by(&mut self, run: Run, balancer: usize, host: usize) -> Result<(), String> {
+    fn enable_by(
+        &mut self,
+        run: Run,
+        balancer: usize,
+        host: usize,
+        how: impl FnOnce(&mut Self, usize, usize),
+    ) -> Result<(), String> {
         let station = self.balancer_station(balancer);
         if self.stations[station].owner != run {
             return Err("another run has the lock".to_owned());
@@ -270,7 +282,7 @@ impl State {
         if self.balancers[balancer].servers[host].state != ServerState::Ready {
             self.effect(station, run);
             self.check_owner(run, balancer, host);
-            self.set(balancer, host, ServerState::Ready, None);
+            how(self, balancer, host);
         }
         self.balancers[balancer].notes.remove(&host);
         Ok(())
