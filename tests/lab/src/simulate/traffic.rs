@@ -16,6 +16,8 @@ const POLL: Duration = Duration::from_millis(200);
 enum Trouble {
     No(String),
     Silence,
+    /// What somebody else had taken out takes traffic again.
+    IsBack,
 }
 
 impl From<Lost> for Trouble {
@@ -29,6 +31,7 @@ impl From<Trouble> for StepResult {
         match trouble {
             Trouble::No(why) => Self::Failed(Failure::new(why)),
             Trouble::Silence => Self::Unknown(Failure::new("a balancer does not answer")),
+            Trouble::IsBack => Self::Failed(Failure::new("somebody else puts it in and out")),
         }
     }
 }
@@ -53,47 +56,63 @@ impl Runner {
     async fn take_out(&self, host: usize) -> Result<(), Trouble> {
         let before = self.taken_out(host);
         if before != Some(true) {
-            let looks = self.looks(host).await?;
-            let is_out = looks.iter().any(|look| look.state != ServerState::Ready);
-            match (is_out, before) {
-                (true, None) => return Err(Trouble::No("somebody else has taken it out".to_owned())),
-                (true, Some(_)) => {}
-                (false, _) => self.note(host, true),
+            if self.is_out(host).await? {
+                if before.is_none() {
+                    return Err(Trouble::No("somebody else has taken it out".to_owned()));
+                }
+                match self.wait_for_the_last_request(host, None).await {
+                    Err(Trouble::IsBack) if !self.is_out(host).await? => {}
+                    done => return done,
+                }
             }
+            self.note(host, true);
         }
         let found = self.looks(host).await?;
         let ours: Vec<usize> = (0..found.len()).filter(|one| found[*one].state == ServerState::Ready).collect();
-        let mut pids: Vec<u32> = found.iter().map(|look| look.pid).collect();
+        let pids: Vec<u32> = found.iter().map(|look| look.pid).collect();
         for balancer in 0..pids.len() {
             self.order_drain(balancer, host).await?;
         }
         if self.fleet.with(|state| state.sabotaged(Sabotage::NoWaitInHaproxy)) {
             return Ok(());
         }
-        self.wait_for_the_last_request(host, &ours, &mut pids).await
+        self.wait_for_the_last_request(host, Some((&ours, pids))).await
     }
 
-    async fn wait_for_the_last_request(&self, host: usize, ours: &[usize], pids: &mut [u32]) -> Result<(), Trouble> {
+    async fn is_out(&self, host: usize) -> Result<bool, Lost> {
+        Ok(self.looks(host).await?.iter().any(|look| look.state != ServerState::Ready))
+    }
+
+    /// `taken` are the balancers that the host was taken out of, and the processes of all of them; `None` if somebody else did that.
+    async fn wait_for_the_last_request(
+        &self,
+        host: usize,
+        mut taken: Option<(&[usize], Vec<u32>)>,
+    ) -> Result<(), Trouble> {
         let drain = self.fleet.setup.recipe.drain;
         let end = Instant::now() + drain.timeout;
         let mut idle = 0;
         while idle < 2 {
             let looks = self.looks(host).await?;
             let mut is_ordered = false;
-            for (balancer, (look, pid)) in looks.iter().zip(pids.iter_mut()).enumerate() {
+            for (balancer, look) in looks.iter().enumerate() {
+                let pid = taken.as_mut().map(|(_, pids)| std::mem::replace(&mut pids[balancer], look.pid));
                 if look.state == ServerState::Ready {
-                    if look.pid == *pid {
-                        return Err(Trouble::No("somebody else has put it back".to_owned()));
+                    match pid {
+                        None => return Err(Trouble::IsBack),
+                        Some(pid) if pid == look.pid => {
+                            return Err(Trouble::No("somebody else has put it back".to_owned()));
+                        }
+                        Some(_) => self.order_drain(balancer, host).await?,
                     }
-                    self.order_drain(balancer, host).await?;
                     is_ordered = true;
                 }
-                *pid = look.pid;
             }
             let is_busy = self.fleet.with(|state| state.is_busy(host));
             idle = if is_busy || is_ordered { 0 } else { idle + 1 };
             if is_busy && Instant::now() >= end {
                 if drain.leftover == Leftover::Abort {
+                    let ours = taken.map_or(&[][..], |(ours, _)| ours);
                     return Err(self.put_back_again(host, ours).await);
                 }
                 self.fleet.with(|state| state.cut_off(host));
