@@ -197,8 +197,7 @@ impl<S: Session> Drain<'_, S> {
             // What a process older than this one has in flight is by now older than the longest request.
             watch.old_process &= look.info.uptime < self.spec.timeout.as_secs();
             if !self.takes_out && leg.server(look)?.standing.state == ServerState::Ready {
-                let (target, wanted) = (leg.held.target.clone(), ServerState::Drain);
-                return Err(BalancerError::NotHeld { target, wanted, found: ServerState::Ready });
+                return Err(leg.not_held(ServerState::Ready));
             }
             if leg.hold(look).await? == Seen::Ordered {
                 ordered = true;
