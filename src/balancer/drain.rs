@@ -53,6 +53,8 @@ struct Drain<'a, S> {
     watches: Vec<Watch>,
     spec: DrainSpec,
     began: Instant,
+    /// Servers that take traffic are to be taken out, and not only those waited for that are.
+    takes_out: bool,
 }
 
 /// What a drain remembers of one leg besides its state.
@@ -86,7 +88,33 @@ impl<S: Session> Balancers<S> {
     ///
     /// Looks first: what is drained already is left so. On any failure each server is put back as it was found.
     /// A host that no balancer serves is drained at once.
-    pub async fn drain(&self, host: &Host, spec: DrainSpec, progress: &Progress) -> Result<Drained, BalancerError> {
+    pub fn drain<'a>(
+        &'a self,
+        host: &'a Host,
+        spec: DrainSpec,
+        progress: &'a Progress,
+    ) -> impl Future<Output = Result<Drained, BalancerError>> + use<'a, S> {
+        self.empty(host, spec, progress, true)
+    }
+
+    /// The same for a host that somebody else has taken out: a server that takes traffic, such as after a reload, is an error, since
+    /// who takes it out then is the one to put it back.
+    pub fn await_last<'a>(
+        &'a self,
+        host: &'a Host,
+        spec: DrainSpec,
+        progress: &'a Progress,
+    ) -> impl Future<Output = Result<Drained, BalancerError>> + use<'a, S> {
+        self.empty(host, spec, progress, false)
+    }
+
+    async fn empty(
+        &self,
+        host: &Host,
+        spec: DrainSpec,
+        progress: &Progress,
+        takes_out: bool,
+    ) -> Result<Drained, BalancerError> {
         let began = Instant::now();
         let held = self.held(host)?;
         let first = looks(held.iter()).await?;
@@ -95,7 +123,7 @@ impl<S: Session> Balancers<S> {
         // That an old process is there is ruled out by the first looks, mostly by the new one's age.
         let watch = Watch { total: None, sticky: false, old_process: true, busy: 0 };
         let watches = vec![watch; legs.len()];
-        let mut drain = Drain { legs, watches, spec, began };
+        let mut drain = Drain { legs, watches, spec, began, takes_out };
         match drain.run(progress).await {
             Ok(drained) => Ok(drained),
             Err(cause) => Err(match drain.undo().await {
@@ -108,7 +136,8 @@ impl<S: Session> Balancers<S> {
 
 impl<S: Session> Drain<'_, S> {
     async fn run(&mut self, progress: &Progress) -> Result<Drained, BalancerError> {
-        order_all(&mut self.legs, ServerState::Drain, |leg| leg.before == ServerState::Ready).await?;
+        let takes_out = self.takes_out;
+        order_all(&mut self.legs, ServerState::Drain, |leg| takes_out && leg.before == ServerState::Ready).await?;
         let mut end = self.began + self.spec.timeout;
         let mut drained = Drained::default();
         let mut cutting = false;
@@ -167,6 +196,9 @@ impl<S: Session> Drain<'_, S> {
             }
             // What a process older than this one has in flight is by now older than the longest request.
             watch.old_process &= look.info.uptime < self.spec.timeout.as_secs();
+            if !self.takes_out && leg.server(look)?.standing.state == ServerState::Ready {
+                return Err(leg.not_held(ServerState::Ready));
+            }
             if leg.hold(look).await? == Seen::Ordered {
                 ordered = true;
                 continue;

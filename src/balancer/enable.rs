@@ -120,12 +120,16 @@ async fn wait<S: Session>(
     }
 }
 
-/// Asks for a server to take traffic, whether its checks pass or not, and reads back that it is so.
+/// Asks for a server to take traffic as soon as its checks pass, without waiting for them, and reads back that it is so.
+///
+/// That haproxy calls the server well says nothing of the app that is there now: where nothing was before it, nobody has asked
+/// it, and a reload by somebody else has all servers up until their checks have failed.
 async fn put_back<S: Session>(held: Held<'_, S>, end: Instant) -> Result<(), BalancerError> {
     let look = held.haproxy.look().await?;
     let mut leg = Leg::new(held, &look)?;
     if leg.before != ServerState::Ready {
-        leg.order(ServerState::Ready).await?;
+        leg.wanted = ServerState::Ready;
+        leg.held.haproxy.make_ready(&leg.held.target, leg.server(&look)?.standing.checked).await?;
     }
     loop {
         let look = leg.held.haproxy.look().await?;

@@ -86,7 +86,12 @@ impl<'a, S: Session> Leg<'a, S> {
             self.order(self.wanted).await?;
             return Ok(Seen::Ordered);
         }
-        Err(BalancerError::NotHeld { target: self.held.target.clone(), wanted: self.wanted, found })
+        Err(self.not_held(found))
+    }
+
+    /// Somebody else has put the server into the state `found`.
+    pub fn not_held(&self, found: ServerState) -> BalancerError {
+        BalancerError::NotHeld { target: self.held.target.clone(), wanted: self.wanted, found }
     }
 
     /// The process that answered last.

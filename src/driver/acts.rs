@@ -49,20 +49,24 @@ impl<T: Transport> Fleet<T> {
     async fn drain(&self, host: &Host, progress: &Progress) -> Result<String, Trouble> {
         let before = self.taken_out.lock().await.get(&host.name).copied();
         if !matches!(before, Some(Out::Ours { .. })) {
-            match self.balancers.taken_out(host).await? {
-                Some(fault) if before.is_none() => return Err(fault.into()),
+            if let Some(fault) = self.balancers.taken_out(host).await? {
+                if before.is_none() {
+                    return Err(fault.into());
+                }
                 // On the way back from a release that was live: out is what it is to be.
-                Some(_) => {}
-                None => {
-                    let acted = self.acted_at_balancers().await?;
-                    self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
+                match self.balancers.await_last(host, self.recipe.drain, progress).await {
+                    // A reload has put it back meanwhile. Who takes it out now is who puts it back.
+                    Err(BalancerError::NotHeld { .. }) => {}
+                    done => return Ok(done?.to_string()),
+                }
+                if let Some(fault) = self.balancers.taken_out(host).await? {
+                    return Err(fault.into());
                 }
             }
+            let acted = self.acted_at_balancers().await?;
+            self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted });
         }
-        // What somebody else has taken out is not for a guard to put back.
-        if matches!(self.taken_out.lock().await.get(&host.name), Some(Out::Ours { .. })) {
-            self.arm(host).await?;
-        }
+        self.arm(host).await?;
         Ok(self.balancers.drain(host, self.recipe.drain, progress).await.map(|done| done.to_string())?)
     }
 
@@ -101,13 +105,17 @@ impl<T: Transport> Fleet<T> {
         Ok(String::new())
     }
 
-    /// Makes sure that a host that is out by our hand is so still, before its app is restarted: a guard has put it back if the
-    /// line to a balancer broke, and somebody else's reload of haproxy puts back everybody.
+    /// Makes sure that a host that was taken out is so still, before its app is restarted: a guard has put it back if the line to a
+    /// balancer broke, and somebody else's reload of haproxy puts back everybody, whoever has taken them out.
     async fn keep_out(&self, host: &Host, progress: &Progress) -> Result<(), Trouble> {
-        let Some(Out::Ours { acted }) = self.taken_out.lock().await.get(&host.name).copied() else { return Ok(()) };
-        let acts = self.acted_at_balancers().await?;
-        if acts != acted || self.balancers.gives_traffic(host).await? {
+        let Some(out) = self.taken_out.lock().await.get(&host.name).copied() else { return Ok(()) };
+        let mut was_put_back = false;
+        if let Out::Ours { acted } = out {
+            let acts = self.acted_at_balancers().await?;
             self.taken_out.lock().await.insert(host.name.clone(), Out::Ours { acted: acts });
+            was_put_back = acts != acted;
+        }
+        if was_put_back || self.balancers.gives_traffic(host).await? {
             self.drain(host, progress).await?;
         }
         Ok(())

@@ -1,9 +1,7 @@
 //! Hot-swap: every host at once, each toggling its instances behind its local nginx, one after the other.
 
-use std::collections::BTreeSet;
-
 use super::{Limits, PlanError, PlanInput, Strategy, rolling, steps};
-use crate::model::{Host, HostName, Instance, Rounding};
+use crate::model::{Host, Instance, Rounding};
 use crate::plan::{Gate, Lane, OnFailure, Phase, Wave};
 
 /// The strategy of 2013. No host leaves the balancers and none is ever without an instance that serves, so one host's time is
@@ -13,53 +11,55 @@ pub(super) struct Hotswap;
 impl Strategy for Hotswap {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         check(input)?;
-        let Halves { up, down, at_once, serving } = Halves::of(input, limits, hosts)?;
-        let serves = |host: &Host| serving.contains(&host.name);
+        let Fleet { up, ailing, down, at_once } = Fleet::of(input, limits, hosts)?;
         let (canaries, rest) = up.split_at(input.options.canary.min(up.len()));
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
-        let swap = |name: &str, gate, hosts: &[&Host]| Wave {
+        let swap = |name: &str, gate, hosts: &[&Host], serve| Wave {
             name: name.to_owned(),
             phase: Phase::Switch,
             max_in_flight: at_once,
             min_serving: Some(limits.min_serving),
             gate,
             on_failure: OnFailure::TakeBack,
-            lanes: hosts.iter().map(|host| lane(input, host, serves(host))).collect(),
+            lanes: hosts.iter().map(|host| lane(input, host, serve)).collect(),
         };
         let waves = [
             rolling::bring_up(input, limits, &down),
-            swap("canary", bake, canaries),
-            swap("hotswap", Gate::Open, rest),
+            swap("mend", Gate::Open, &ailing, false),
+            swap("canary", bake, canaries, true),
+            swap("hotswap", Gate::Open, rest, true),
         ];
         Ok(waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect())
     }
 }
 
 /// The hosts of a strategy that takes none out of service.
-pub(super) struct Halves<'a> {
-    /// Those that somebody would miss.
+pub(super) struct Fleet<'a> {
+    /// Those that serve. Canaries are chosen among them: nobody could tell of others how well they do.
     pub up: Vec<&'a Host>,
-    /// Those that nobody would, to be brought up before all others.
+    /// Those that do not, although somebody may miss them: some of their instances are healthy. They change over as the others
+    /// do, and before them, since enough may serve only when they do.
+    pub ailing: Vec<&'a Host>,
+    /// Those that nobody would miss, to be brought up before all others.
     pub down: Vec<&'a Host>,
     /// Most lanes that may be open at once.
     pub at_once: usize,
-    /// Those that get traffic.
-    pub serving: BTreeSet<HostName>,
 }
 
-impl<'a> Halves<'a> {
-    /// Tells `hosts` apart, if enough of the fleet serve.
+impl<'a> Fleet<'a> {
+    /// Tells `hosts` apart, if enough of the fleet serve when those do that come before.
     pub fn of(input: &PlanInput<'_>, limits: &Limits, hosts: &[&'a Host]) -> Result<Self, PlanError> {
         let serving = input.observed.view(input.inventory, input.recipe).serving;
-        let serves = |host: &&Host| serving.contains(&host.name);
-        // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
-        let works = |host: &&Host| serves(host) || input.facts(&host.name).instances.iter().any(|one| one.healthy);
-        let (up, down): (Vec<&Host>, Vec<&Host>) = hosts.iter().copied().partition(works);
-        if up.iter().any(serves) && serving.len() + down.len() < limits.min_serving {
+        let (up, out): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|host| serving.contains(&host.name));
+        if !up.is_empty() && serving.len() + out.len() < limits.min_serving {
             return Err(PlanError::Floor { serving: serving.len(), fleet: limits.fleet, floor: limits.min_serving });
         }
-        let at_once = input.options.max_in_flight.map_or(up.len(), |most| most.of(limits.fleet, Rounding::Down));
-        Ok(Self { up, down, at_once: at_once.max(1), serving })
+        // Where one instance is healthy there may be somebody whom it answers, whatever the others do.
+        let works = |host: &&Host| input.facts(&host.name).instances.iter().any(|one| one.healthy);
+        let (ailing, down): (Vec<&Host>, Vec<&Host>) = out.into_iter().partition(works);
+        let most = up.len().max(ailing.len());
+        let at_once = input.options.max_in_flight.map_or(most, |most| most.of(limits.fleet, Rounding::Down));
+        Ok(Self { up, ailing, down, at_once: at_once.max(1) })
     }
 }
 

@@ -11,11 +11,10 @@ pub(super) struct Preboot;
 impl Strategy for Preboot {
     fn waves(&self, input: &PlanInput<'_>, limits: &Limits, hosts: &[&Host]) -> Result<Vec<Wave>, PlanError> {
         check(input)?;
-        let fleet = hotswap::Halves::of(input, limits, hosts)?;
+        let fleet = hotswap::Fleet::of(input, limits, hosts)?;
         let (canaries, rest) = fleet.up.split_at(input.options.canary.min(fleet.up.len()));
-        let serves = |host: &Host| fleet.serving.contains(&host.name);
         let bake = if input.options.bake.is_zero() { Gate::Open } else { Gate::Bake(input.options.bake) };
-        let wave = |name: &str, gate, hosts: &[&Host]| {
+        let wave = |name: &str, gate, hosts: &[&Host], serve| {
             let boots = hosts.iter().any(|host| !is_warm(input, host));
             Wave {
                 name: name.to_owned(),
@@ -24,14 +23,15 @@ impl Strategy for Preboot {
                 min_serving: Some(limits.min_serving),
                 gate,
                 on_failure: OnFailure::TakeBack,
-                lanes: hosts.iter().map(|host| lane(input, host, boots && hosts.len() > 1, serves(host))).collect(),
+                lanes: hosts.iter().map(|host| lane(input, host, boots && hosts.len() > 1, serve)).collect(),
             }
         };
         let name = if rest.iter().all(|host| is_warm(input, host)) { "flip" } else { "preboot" };
         let waves = [
             rolling::bring_up(input, limits, &fleet.down),
-            wave("canary", bake, canaries),
-            wave(name, Gate::Open, rest),
+            wave("mend", Gate::Open, &fleet.ailing, false),
+            wave("canary", bake, canaries, true),
+            wave(name, Gate::Open, rest, true),
         ];
         Ok(waves.into_iter().filter(|wave| !wave.lanes.is_empty()).collect())
     }

@@ -1,6 +1,7 @@
 //! The balancer layer against real haproxies on this machine.
 
 mod app;
+mod back;
 mod rig;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -201,45 +202,6 @@ async fn what_outlives_the_drain_is_left_alone_or_cut() {
 }
 
 #[tokio::test]
-async fn a_server_in_maint_takes_traffic_only_when_its_checks_pass() {
-    let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
-    rig.runtime(1, "set server app/web1 state maint").await;
-    rig.runtime(2, "set server app/web1 state maint").await;
-    rig.web1.page.healthy.store(false, SeqCst);
-    let (client, failed) = hammer(&rig, 1, "");
-    let (balancers, words) = (rig.balancers(), Words::default());
-    let progress = words.progress();
-    let before = rig.web1.requests();
-    let recover = async {
-        words.wait_for("lb1 says DOWN").await;
-        assert_eq!(rig.states().await, [ServerState::Drain; 2]);
-        assert_eq!(rig.web1.requests(), before);
-        rig.web1.page.healthy.store(true, SeqCst);
-    };
-    let (enabled, ()) = tokio::join!(balancers.enable(rig.host("web1"), Until::Up, SOON, &progress), recover);
-    enabled.unwrap();
-    let facts = balancers.observe().await;
-    assert!(facts.iter().all(|facts| facts.servers["web1"].status == "UP"), "{facts:?}");
-    client.abort();
-    assert_eq!(failed.load(SeqCst), 0);
-}
-
-#[tokio::test]
-async fn a_server_whose_checks_fail_is_not_made_ready_unless_that_is_what_is_asked() {
-    let rig = Rig::start(Setup::default()).await;
-    rig.runtime(1, "set server app/web1 state drain").await;
-    rig.web1.page.healthy.store(false, SeqCst);
-    eventually("haproxy notices", async || rig.runtime(1, "show stat app 4 -1").await.contains(",DOWN,")).await;
-    let (balancers, host) = (rig.balancers(), rig.host("web1"));
-    let limit = Duration::from_millis(300);
-    let fault = balancers.enable(host, Until::Up, limit, &Progress::unheard()).await.unwrap_err();
-    assert!(matches!(&fault, BalancerError::NotUp { status, .. } if status.starts_with("DOWN, L7STS")), "{fault:?}");
-    assert_eq!(rig.states().await, [ServerState::Drain]);
-    balancers.enable(host, Until::Ready, limit, &Progress::unheard()).await.unwrap();
-    assert_eq!(rig.states().await, [ServerState::Ready]);
-}
-
-#[tokio::test]
 async fn a_host_that_fails_more_than_its_siblings_is_noticed() {
     let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
     let (balancers, host) = (rig.balancers(), rig.host("web1"));
@@ -386,6 +348,25 @@ async fn an_operator_who_takes_a_draining_server_back_is_obeyed() {
     let (drained, ()) = tokio::join!(balancers.drain(rig.host("web1"), PATIENT, &progress), operator);
     assert!(matches!(drained, Err(BalancerError::NotHeld { found: ServerState::Ready, .. })), "{drained:?}");
     assert_eq!(rig.states().await, [ServerState::Ready]);
+    requests.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_taken_out_is_waited_for_and_not_taken_out_again() {
+    let rig = Rig::start(Setup { levels: TWO, ..Setup::default() }).await;
+    let requests = rig.in_flight(1, "/hold").await;
+    for number in [1, 2] {
+        rig.runtime(number, "set server app/web1 state drain").await;
+    }
+    let (balancers, words) = (rig.balancers(), Words::default());
+    let progress = words.progress();
+    let meanwhile = async {
+        words.wait_for("1 request in flight").await;
+        rig.reload(1).await;
+    };
+    let (waited, ()) = tokio::join!(balancers.await_last(rig.host("web1"), PATIENT, &progress), meanwhile);
+    assert!(matches!(waited, Err(BalancerError::NotHeld { found: ServerState::Ready, .. })), "{waited:?}");
+    assert_eq!(rig.states().await, [ServerState::Ready, ServerState::Drain]);
     requests.iter().for_each(JoinHandle::abort);
 }
 

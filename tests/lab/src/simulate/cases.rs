@@ -51,3 +51,22 @@ fn the_first_release_ever_fails_and_so_does_the_next() {
         }
     }
 }
+
+/// Somebody takes a host out that is just being watched, and reloads haproxy, which forgets it, while the host goes back and is drained
+/// for that. Who drains it then is shipit, so shipit puts it back.
+#[test]
+fn what_somebody_takes_out_is_put_back_by_a_reload_on_the_way_back() {
+    for balancers in [1, 2] {
+        let mut setup = Setup::plain(&Base::read().unwrap(), 1, StrategyName::Rolling, 1, balancers, 2);
+        setup.options.limits.min_serving = shipit::model::Amount::Count(0);
+        let drains = (6000..12_000).step_by(500);
+        let waits = (50..1200).step_by(50);
+        strikes(
+            &setup,
+            drains.flat_map(|drain| {
+                let reload = move |wait| (drain + wait, Fault::HaproxyReload);
+                waits.clone().map(move |wait| vec![(drain, Fault::ForeignDrain), reload(wait)])
+            }),
+        );
+    }
+}

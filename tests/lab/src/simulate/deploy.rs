@@ -71,7 +71,6 @@ pub(super) async fn deploy(fleet: &Arc<Fleet>, order: Order) -> Exit {
     };
     fleet.with(|state| {
         if exit != Exit::Killed {
-            state.runs[run].needs_person = exit == Exit::Run(End::NeedsPerson);
             state.farewell(run);
         }
         state.check_refused(run, &exit);
@@ -155,6 +154,9 @@ async fn carry_out(
         for (at, end) in scheduler.ends() {
             let host = &plan.waves[at.wave].lanes[at.lane].host;
             state.say("lane", at.lane, || format!("{} on {host}: {end:?}", plan.waves[at.wave].name));
+            if matches!(end, LaneEnd::Broken { .. }) {
+                state.runs[runner.run].not_put_back.insert(runner.places[host]);
+            }
         }
     });
     let mut outcome = Outcome::judge(&plan, &scheduler, names, &after);

@@ -34,7 +34,7 @@ enum Deed {
     Ready,
     Drain,
     Maint,
-    /// What a guard says: `health down` and `ready` in one line.
+    /// What a guard says: `ready` and `health down` in one line.
     PutBack,
     Reload,
     FallsIll,
@@ -57,7 +57,7 @@ impl Real {
         let at = dir.path().display();
         let config = format!(
             "global\n  stats socket {at}/lb.sock mode 600 level admin expose-fd listeners\n\
-             defaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n\
+             defaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n  timeout check 10s\n\
              frontend fe\n  bind unix@{at}/fe.sock\n  default_backend app\n\
              backend app\n  option httpchk GET /up\n  server web1 127.0.0.1:{port} check inter {inter} fall 2 rise 2\n"
         );
@@ -96,7 +96,7 @@ impl Real {
             Deed::Ready => drop(self.ask("set server app/web1 state ready")),
             Deed::Drain => drop(self.ask("set server app/web1 state drain")),
             Deed::Maint => drop(self.ask("set server app/web1 state maint")),
-            Deed::PutBack => drop(self.ask("set server app/web1 health down; set server app/web1 state ready")),
+            Deed::PutBack => drop(self.ask("set server app/web1 state ready;set server app/web1 health down")),
             Deed::Reload => {
                 let before = self.pid();
                 let pid = before.as_deref().and_then(|line| line.strip_prefix("Pid: ")).unwrap_or_default();

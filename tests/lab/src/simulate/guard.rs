@@ -202,7 +202,7 @@ impl State {
                     && self.stations[self.balancer_station(balancer)].guard.is_none()
                     && self.counts.of(super::fault::Fault::GuardKilled) > 0;
                 let is_left = server.drained_by == Some(Drainer::Run(run)) && !has_no_guard;
-                if is_left && !self.runs[run].needs_person {
+                if is_left && !self.runs[run].not_put_back.contains(&host) {
                     self.broken(format!("3: run {run} has left web{} out on lb{}", host + 1, balancer + 1));
                 }
             }

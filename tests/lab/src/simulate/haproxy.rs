@@ -121,14 +121,11 @@ impl State {
         }
     }
 
-    /// Makes a server ready that the guard was told about. `health down` in the same line has haproxy ask the app before
-    /// it sends it anything: it may not have noticed a restart of a moment ago.
+    /// Makes a server ready of whose app nobody knows how it is. `health down` in the same line, and after it, has haproxy ask the
+    /// app before it sends it anything: it may not have noticed a restart of a moment ago.
     pub(super) fn make_ready(&mut self, balancer: usize, host: usize) {
-        // A server that was in `maint` is up at once, whatever was said of its health (measured).
-        let was_unchecked = self.balancers[balancer].servers[host].state == ServerState::Maint;
-        let blindly = was_unchecked || self.sabotaged(Sabotage::ReadyUnasked);
         self.set(balancer, host, ServerState::Ready, None);
-        if !blindly {
+        if !self.sabotaged(Sabotage::ReadyUnasked) {
             let server = &mut self.balancers[balancer].servers[host];
             server.is_up = false;
             server.turning = None;

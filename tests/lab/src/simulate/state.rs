@@ -180,8 +180,8 @@ pub(super) enum Drainer {
 #[derive(Default)]
 pub(super) struct RunState {
     pub is_over: bool,
-    /// It said at its end that a person must look.
-    pub needs_person: bool,
+    /// Hosts of which it said that they could not be put back.
+    pub not_put_back: BTreeSet<usize>,
     pub kill: Option<oneshot::Sender<()>>,
     /// Points that were passed, and the one at which the runner is killed.
     pub points: u32,

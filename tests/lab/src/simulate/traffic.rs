@@ -16,6 +16,8 @@ const POLL: Duration = Duration::from_millis(200);
 enum Trouble {
     No(String),
     Silence,
+    /// What somebody else had taken out takes traffic again.
+    IsBack,
 }
 
 impl From<Lost> for Trouble {
@@ -29,6 +31,7 @@ impl From<Trouble> for StepResult {
         match trouble {
             Trouble::No(why) => Self::Failed(Failure::new(why)),
             Trouble::Silence => Self::Unknown(Failure::new("a balancer does not answer")),
+            Trouble::IsBack => Self::Failed(Failure::new("somebody else puts it in and out")),
         }
     }
 }
@@ -53,47 +56,63 @@ impl Runner {
     async fn take_out(&self, host: usize) -> Result<(), Trouble> {
         let before = self.taken_out(host);
         if before != Some(true) {
-            let looks = self.looks(host).await?;
-            let is_out = looks.iter().any(|look| look.state != ServerState::Ready);
-            match (is_out, before) {
-                (true, None) => return Err(Trouble::No("somebody else has taken it out".to_owned())),
-                (true, Some(_)) => {}
-                (false, _) => self.note(host, true),
+            if self.is_out(host).await? {
+                if before.is_none() {
+                    return Err(Trouble::No("somebody else has taken it out".to_owned()));
+                }
+                match self.wait_for_the_last_request(host, None).await {
+                    Err(Trouble::IsBack) if !self.is_out(host).await? => {}
+                    done => return done,
+                }
             }
+            self.note(host, true);
         }
         let found = self.looks(host).await?;
         let ours: Vec<usize> = (0..found.len()).filter(|one| found[*one].state == ServerState::Ready).collect();
-        let mut pids: Vec<u32> = found.iter().map(|look| look.pid).collect();
+        let pids: Vec<u32> = found.iter().map(|look| look.pid).collect();
         for balancer in 0..pids.len() {
             self.order_drain(balancer, host).await?;
         }
         if self.fleet.with(|state| state.sabotaged(Sabotage::NoWaitInHaproxy)) {
             return Ok(());
         }
-        self.wait_for_the_last_request(host, &ours, &mut pids).await
+        self.wait_for_the_last_request(host, Some((&ours, pids))).await
     }
 
-    async fn wait_for_the_last_request(&self, host: usize, ours: &[usize], pids: &mut [u32]) -> Result<(), Trouble> {
+    async fn is_out(&self, host: usize) -> Result<bool, Lost> {
+        Ok(self.looks(host).await?.iter().any(|look| look.state != ServerState::Ready))
+    }
+
+    /// `taken` are the balancers that the host was taken out of, and the processes of all of them; `None` if somebody else did that.
+    async fn wait_for_the_last_request(
+        &self,
+        host: usize,
+        mut taken: Option<(&[usize], Vec<u32>)>,
+    ) -> Result<(), Trouble> {
         let drain = self.fleet.setup.recipe.drain;
         let end = Instant::now() + drain.timeout;
         let mut idle = 0;
         while idle < 2 {
             let looks = self.looks(host).await?;
             let mut is_ordered = false;
-            for (balancer, (look, pid)) in looks.iter().zip(pids.iter_mut()).enumerate() {
+            for (balancer, look) in looks.iter().enumerate() {
+                let pid = taken.as_mut().map(|(_, pids)| std::mem::replace(&mut pids[balancer], look.pid));
                 if look.state == ServerState::Ready {
-                    if look.pid == *pid {
-                        return Err(Trouble::No("somebody else has put it back".to_owned()));
+                    match pid {
+                        None => return Err(Trouble::IsBack),
+                        Some(pid) if pid == look.pid => {
+                            return Err(Trouble::No("somebody else has put it back".to_owned()));
+                        }
+                        Some(_) => self.order_drain(balancer, host).await?,
                     }
-                    self.order_drain(balancer, host).await?;
                     is_ordered = true;
                 }
-                *pid = look.pid;
             }
             let is_busy = self.fleet.with(|state| state.is_busy(host));
             idle = if is_busy || is_ordered { 0 } else { idle + 1 };
             if is_busy && Instant::now() >= end {
                 if drain.leftover == Leftover::Abort {
+                    let ours = taken.map_or(&[][..], |(ours, _)| ours);
                     return Err(self.put_back_again(host, ours).await);
                 }
                 self.fleet.with(|state| state.cut_off(host));
@@ -133,11 +152,16 @@ impl Runner {
         }
     }
 
-    /// Each balancer for itself: one that is silent must not keep the host out of the others.
+    /// Each balancer for itself: one that is silent must not keep the host out of the others. haproxy is to ask the app first, as
+    /// when a guard makes the server ready.
     async fn put_back(&self, host: usize) -> Result<(), Trouble> {
         let mut done = Ok(());
         for balancer in 0..self.fleet.setup.balancers {
-            if let Err(trouble) = self.order_ready(balancer, host).await {
+            let station = self.fleet.setup.hosts + balancer;
+            let unproven = |state: &mut State| state.enable_by(self.run, balancer, host, State::make_ready);
+            if let Err(trouble) =
+                self.ask(station, unproven).await.map_err(Trouble::from).and_then(|said| said.map_err(Trouble::No))
+            {
                 done = Err(trouble);
             }
         }
@@ -236,7 +260,8 @@ impl Runner {
 
     async fn order_ready(&self, balancer: usize, host: usize) -> Result<(), Trouble> {
         let station = self.fleet.setup.hosts + balancer;
-        self.ask(station, |state| state.enable_by(self.run, balancer, host)).await?.map_err(Trouble::No)
+        let blindly = |state: &mut State, balancer, host| state.set(balancer, host, ServerState::Ready, None);
+        self.ask(station, |state| state.enable_by(self.run, balancer, host, blindly)).await?.map_err(Trouble::No)
     }
 }
 
@@ -262,7 +287,13 @@ impl State {
     }
 
     /// The way back needs no guard, only that nobody else has the lock.
-    fn enable_by(&mut self, run: Run, balancer: usize, host: usize) -> Result<(), String> {
+    fn enable_by(
+        &mut self,
+        run: Run,
+        balancer: usize,
+        host: usize,
+        how: impl FnOnce(&mut Self, usize, usize),
+    ) -> Result<(), String> {
         let station = self.balancer_station(balancer);
         if self.stations[station].owner != run {
             return Err("another run has the lock".to_owned());
@@ -270,7 +301,7 @@ impl State {
         if self.balancers[balancer].servers[host].state != ServerState::Ready {
             self.effect(station, run);
             self.check_owner(run, balancer, host);
-            self.set(balancer, host, ServerState::Ready, None);
+            how(self, balancer, host);
         }
         self.balancers[balancer].notes.remove(&host);
         Ok(())
