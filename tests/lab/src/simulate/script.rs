@@ -260,6 +260,9 @@ impl Script<'_> {
         while waited < deadline && passes < 2 {
             tokio::time::sleep(POLL * 3).await;
             waited += POLL * 3;
+            if self.at(|state| matches!(self.by, By::Step(run) if !state.fence(self.host, run)))? {
+                return Some(Err("the guard of this run is gone".to_owned()));
+            }
             let is_well = self.at(|state| match release {
                 Some(release) => state.runs_well(self.host, release, state.places(instances)),
                 None => state.places(instances).all(|place| state.hosts[self.host].apps[place].is_healthy),

@@ -26,6 +26,8 @@ started() {
 running() {
     [ -f "$pidfile" ] || return 0
     read -r pid start < "$pidfile" || return 0
+    # One that ended before its start was looked up has none.
+    [ -n "$start" ] || return 0
     [ "$(started "$pid")" != "$start" ] || echo "$pid"
 }
 

@@ -9,11 +9,14 @@ use super::deeds::Both;
 use super::real::Real;
 use crate::simulate::random::Random;
 
-/// Of each fleet; two work side by side.
-const SEQUENCES: u64 = 10;
+/// Fleets that work side by side: most of the time they wait.
+const FLEETS: u64 = 4;
+
+/// Of each fleet.
+const SEQUENCES: u64 = 6;
 
 /// Moves of a sequence: enough for a whole deploy and what it left.
-const MOVES: usize = 16;
+const MOVES: usize = 14;
 
 /// No app takes a tenth of this to come up, even on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -85,23 +88,25 @@ fn compare(both: &Both<'_>, seed: u64) {
     }
 }
 
-/// The sequences whose seeds begin at `first`; that of one seed alone with `FIDELITY_SEED`.
-fn sequences(name: &str, first: u64) {
-    let only = std::env::var("FIDELITY_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seeds = only.map_or(first..first + SEQUENCES, |seed| seed..seed + 1);
-    let mut real = Real::up(name);
+/// The sequences of these seeds, on a fleet of their own.
+fn sequences(fleet: u64, seeds: &[u64]) {
+    let mut real = Real::up(&format!("fidelity-{fleet}"));
     for seed in seeds {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(walk(&mut real, seed));
+        runtime.block_on(walk(&mut real, *seed));
     }
 }
 
+/// With `FIDELITY_SEED`, that of one seed alone.
 #[test]
-fn a_host_is_as_the_real_one_after_each_deed() {
-    sequences("fidelity-1", 1);
-}
-
-#[test]
-fn and_so_it_is_with_other_seeds() {
-    sequences("fidelity-2", 1001);
+fn a_simulated_host_is_as_a_real_one_after_each_deed() {
+    if let Ok(seed) = std::env::var("FIDELITY_SEED") {
+        return sequences(0, &[seed.parse().unwrap()]);
+    }
+    std::thread::scope(|scope| {
+        for fleet in 0..FLEETS {
+            let seeds: Vec<u64> = (0..SEQUENCES).map(|seed| seed * FLEETS + fleet).collect();
+            scope.spawn(move || sequences(fleet, &seeds));
+        }
+    });
 }

@@ -1,6 +1,7 @@
 //! The real host: a lab fleet's only one, with nginx and the app, and shipit's scripts run here instead of over ssh.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use shipit::config::{self, Demands};
@@ -131,11 +132,17 @@ impl Real {
     }
 
     pub(super) fn kill_guard(&mut self) {
-        let Some(guard) = self.guard.take() else { return };
-        let line = fs::read_to_string(self.rig.root.join(".shipit/guard/run")).unwrap();
-        let pid = line.split(' ').nth(1).unwrap();
-        sh(self.rig.dir.path(), &format!("kill -KILL {pid}"));
-        guard.hears("over");
+        self.send_kill();
+        if let Some(guard) = self.guard.take() {
+            guard.hears("over");
+        }
+    }
+
+    fn send_kill(&self) {
+        let line = fs::read_to_string(self.rig.root.join(".shipit/guard/run")).unwrap_or_default();
+        if let (Some(_), Some(pid)) = (&self.guard, line.split(' ').nth(1)) {
+            let _ = Command::new("kill").args(["-KILL", pid]).status();
+        }
     }
 
     /// What an init system does on `current`, whatever comes of it.
@@ -171,9 +178,7 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.kill_guard();
-        }
+        self.send_kill();
     }
 }
 
