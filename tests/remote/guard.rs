@@ -1,18 +1,18 @@
 //! The guard: whoever holds the lock, and what is put back when nobody is left to do it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use shipit::balancer::ASK;
 use shipit::plan::Action;
 use shipit::remote::{Call, LockVerb, Undo, read_lock};
-use shipit::transport::{Output, Script};
+use shipit::transport::Output;
 
-use super::rig::{Done, NEW, OLD, Rig, busybox_tools, eventually, id, shells, which};
+use super::rig::{Done, NEW, OLD, Rig, busybox_tools, eventually, id, shells};
 use super::talk::Talk;
 
 fn call(run: &str, again: bool) -> Call<'_> {

@@ -32,7 +32,7 @@ const STRAY: usize = 900;
 pub(super) enum Move {
     /// Somebody runs shipit.
     Begin,
-    Step(Deed),
+    Step(Box<Deed>),
     /// A lane is closed: what the guard knows of it is settled.
     Forget,
     Farewell,
@@ -59,7 +59,8 @@ impl fmt::Debug for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begin => f.write_str("begin"),
-            Self::Step(Deed { action, undo, back }) => {
+            Self::Step(deed) => {
+                let Deed { action, undo, back } = &**deed;
                 write!(f, "{action:?}")?;
                 undo.iter().try_for_each(|undo| write!(f, "; undo {} {:?}", undo.step, undo.actions))?;
                 back.iter().try_for_each(|step| write!(f, "; takes back {step}"))
@@ -74,6 +75,9 @@ impl fmt::Debug for Move {
     }
 }
 
+/// A step of a lane.
+type Place = (Arc<Lane>, usize);
+
 /// Both hosts, and the deploy that is under way.
 pub(super) struct Both<'a> {
     real: &'a mut Real,
@@ -82,9 +86,9 @@ pub(super) struct Both<'a> {
     /// All that are known, the last of them never staged.
     releases: Vec<Release>,
     /// What is still to be done, and which step of which lane each was.
-    todo: Vec<(Move, Option<(Arc<Lane>, usize)>)>,
+    todo: Vec<(Move, Option<Place>)>,
     /// The step that was tried last, if it can be taken back.
-    tried: Option<(Arc<Lane>, usize)>,
+    tried: Option<Place>,
     has_failed: bool,
     pub done: Vec<String>,
 }
@@ -154,7 +158,7 @@ impl<'a> Both<'a> {
             return self.todo.push((Move::ShipitGone, None));
         }
         let back = lane.undo_from(reached).filter(|(_, action)| is_of_host(action));
-        self.todo.extend(back.map(|(place, action)| (Move::Step(Deed::back(action.clone(), place)), None)));
+        self.todo.extend(back.map(|(place, action)| (Move::Step(Box::new(Deed::back(action.clone(), place))), None)));
         self.todo.push((Move::Forget, None));
     }
 
@@ -180,7 +184,7 @@ impl<'a> Both<'a> {
             let Some(lane) = wave.lanes.into_iter().next().map(Arc::new) else { continue };
             let places = (0..lane.steps.len()).filter(|place| is_of_host(&lane.steps[*place].action));
             let switches = wave.phase == Phase::Switch;
-            let step = |place| (Move::Step(Deed::of(&lane, place)), switches.then(|| (lane.clone(), place)));
+            let step = |place| (Move::Step(Box::new(Deed::of(&lane, place))), switches.then(|| (lane.clone(), place)));
             self.todo.extend(places.map(step));
             if switches && wave.on_failure == OnFailure::Keep {
                 self.todo.push((Move::Forget, None));
@@ -244,7 +248,7 @@ impl<'a> Both<'a> {
         let step = STRAY + self.done.len() % 90;
         let undo =
             back.filter(|_| random.chance(700)).map(|back| Undo { step, actions: vec![back], unless_healthy: None });
-        Move::Step(Deed { action, undo, back: None })
+        Move::Step(Box::new(Deed { action, undo, back: None }))
     }
 
     /// Does it to both. What each said of it.
@@ -260,7 +264,7 @@ impl<'a> Both<'a> {
                 self.run = Some(run);
                 (Ok(()), Ok(()))
             }
-            Move::Step(deed) => self.step(deed).await,
+            Move::Step(deed) => self.step(*deed).await,
             Move::Forget => {
                 self.fleet.with(|state| {
                     if self.run.is_some_and(|run| state.fence(0, run)) {

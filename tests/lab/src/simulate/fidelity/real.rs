@@ -59,8 +59,8 @@ impl Real {
         }
         if let Some(last) = releases.last() {
             self.rig.point_current_at(last.id.as_str());
-            let confirmed: String = releases.iter().map(|release| format!("{}\n", release.id)).collect();
-            fs::write(self.rig.root.join(".shipit/confirmed"), confirmed).unwrap();
+            let confirmed: Vec<&str> = releases.iter().map(|release| release.id.as_str()).collect();
+            fs::write(self.rig.root.join(".shipit/confirmed"), confirmed.join("\n") + "\n").unwrap();
             self.start(&self.rig.recipe.app.instances);
         }
         self.rig.perform(&Action::Route { to: self.rig.recipe.app.instances.clone() }).ok();
