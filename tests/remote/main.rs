@@ -13,5 +13,6 @@ mod post;
 mod rig;
 mod stage;
 mod stop;
+mod talk;
 mod task;
 mod warm;
