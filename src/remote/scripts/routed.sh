@@ -31,7 +31,7 @@ follow_include() {
 
 # include_file FILE [PORTS]: reads the include. Without PORTS it prints
 #   PORT up|down    for each instance that is in it, with the word bare behind where it lacks max_fails=0
-#   odd TEXT        for what does not belong there
+#   odd TEXT        for what is not as it has to be
 # With PORTS, those to be routed, it prints the file as it has to be, and changes nothing but the word down; what is odd goes to
 # standard error then.
 include_file() {
@@ -101,7 +101,7 @@ include_file() {
             for (i = 1; i <= lines; i++) {
                 space = index(line[i], " ")
                 if (space && !(substr(line[i], 1, space - 1) in state))
-                    odd("the line `server " substr(line[i], space + 1) " max_fails=0;` is missing")
+                    odd("there is no line for `" substr(line[i], space + 1) "`")
             }
         }' "$1"
 }
