@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use shipit::model::{Instance, PrebootSpec, Template};
 use shipit::plan::Action;
 
 use backend::Backend;
@@ -344,6 +345,24 @@ fn a_check_notes_what_a_reload_costs_behind_haproxy() {
         let note = note_on(&mut rig, &format!("{upstream} {server}"));
         assert_eq!(note.contains("the server that listens on 127.0.0.1:1"), noted, "{server}: {note}");
         assert_eq!(note.contains("`keepalive_timeout 0;`; or"), noted, "{server}: {note}");
+    }
+}
+
+#[test]
+fn the_lines_that_a_check_names_send_traffic_where_it_goes() {
+    let mut rig = Rig::include(2);
+    let [first, second] = [0, 1].map(|at| Instance(rig.backends[at].port));
+    rig.recipe.app.instances = vec![first];
+    rig.recipe.preboot = Some(PrebootSpec {
+        instances: vec![second],
+        stop: Template::parse("true {port}").unwrap(),
+        keep_warm: Duration::ZERO,
+    });
+    for (line, live, idle) in [(first, first, second), (second, second, first)] {
+        rig.write("app.upstream", &format!("server 127.0.0.1:{line} max_fails=0;\n"));
+        let [problem] = &rig.problems()[..] else { panic!("{:?}", rig.problems()) };
+        assert!(problem.contains(&format!("`server 127.0.0.1:{live} max_fails=0;`")), "{problem}");
+        assert!(problem.contains(&format!("`server 127.0.0.1:{idle} max_fails=0 down;`")), "{problem}");
     }
 }
 
