@@ -95,12 +95,19 @@ struct Kind<'a> {
     hosts: Vec<&'a HostName>,
 }
 
+/// What a failure says, but for how often something was tried: that differs from host to host, and says nothing.
+fn said(failure: &Failure) -> Vec<&str> {
+    let tries = |end: &str| end.strip_suffix(" tries").is_some_and(|count| count.parse::<u32>().is_ok());
+    let part = |text| str::rsplit_once(text, ", ").filter(|(_, end)| tries(end)).map_or(text, |(start, _)| start);
+    failure.what.split("; ").map(part).collect()
+}
+
 /// The failures by what happened, worst first as they came.
 fn kinds(outcome: &Outcome) -> Vec<Kind<'_>> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     for (host, step, failure) in &outcome.failures {
         let is_alike = |kind: &&mut Kind<'_>| {
-            kind.step == step && kind.failure.what == failure.what && kind.failure.code == failure.code
+            kind.step == step && said(kind.failure) == said(failure) && kind.failure.code == failure.code
         };
         match kinds.iter_mut().find(is_alike) {
             Some(kind) => kind.hosts.push(host),

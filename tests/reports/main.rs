@@ -60,6 +60,10 @@ fn main() {
             Ok(())
         },
     ));
+    trials.push(Trial::test("hosts that fail alike are told as one, however often they were tried", || {
+        hosts_that_fail_alike();
+        Ok(())
+    }));
     trials.push(Trial::test("a summary that GitHub takes", || {
         a_summary_that_github_takes();
         Ok(())
@@ -171,6 +175,20 @@ fn a_host_that_is_down() {
     plan.waves.retain(|wave| wave.phase != Phase::Prepare);
     let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
     assert!(told.contains("go on with `shipit deploy production --release 20"), "{told}");
+}
+
+fn hosts_that_fail_alike() {
+    let plan = plan(3, 0, 1, 1);
+    let refused = |(count, host): (usize, &HostName)| {
+        let instance =
+            |port| format!("instance {port} did not get healthy in 10s: HTTP 500, from http://x/, {count} tries");
+        (host.clone(), "health".to_owned(), Failure::new(format!("{}; {}", instance(4040), instance(4041))))
+    };
+    let failures = plan.fleet.iter().enumerate().map(refused).collect();
+    let outcome = Outcome { end: End::NeedsPerson, hosts: [].into(), failures, notes: vec![] };
+    let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
+    assert_eq!(told.matches("error:").count(), 1, "{told}");
+    assert!(told.contains("3 hosts failed at health"), "{told}");
 }
 
 /// A page over 1 MiB is dropped whole, so it is cut before.
