@@ -27,8 +27,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::{Cancel, Command, Event, Fact, LaneEnd, LaneRef, Scheduler};
 use crate::model::{Failure, HostName, StepResult, friendly};
-use crate::plan::{Action, Lane, OnFailure, Phase, Plan};
-use crate::remote::Undo;
+use crate::plan::{OnFailure, Phase, Plan};
 use crate::transport::Progress;
 
 pub use fleet::Fleet;
@@ -104,7 +103,7 @@ impl<W: World> Hands<W> {
             Command::Perform { at, step } => {
                 let lane = &self.plan.waves[at.wave].lanes[at.lane];
                 let limit = lane.steps[step].timeout;
-                self.act(at, deed(lane, step), limit, |at, result| Fact::StepFinished { at, result });
+                self.act(at, Deed::of(lane, step), limit, |at, result| Fact::StepFinished { at, result });
             }
             Command::Undo { at, step, action } => {
                 // The way back may take as long as the way there.
@@ -164,18 +163,4 @@ impl<W: World> Hands<W> {
             fact(at, result)
         });
     }
-}
-
-/// The step of `lane`, and what its guard is to know of it.
-fn deed(lane: &Lane, step: usize) -> Deed {
-    let place = step;
-    let step = &lane.steps[step];
-    let unless_healthy = match &step.action {
-        Action::Activate { release: Some(release), instances } if lane.takes_host_out() => {
-            Some((release.clone(), instances.clone()))
-        }
-        _ => None,
-    };
-    let undo = || Undo { step: place, actions: step.undo.clone(), unless_healthy };
-    Deed { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo), back: None }
 }

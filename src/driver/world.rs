@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::model::{HostName, StepResult, View};
-use crate::plan::Action;
+use crate::plan::{Action, Lane};
 use crate::remote::Undo;
 use crate::transport::Progress;
 
@@ -43,6 +43,20 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// The step of `lane` at this place, and what its guard is to know of it.
+    #[must_use]
+    pub fn of(lane: &Lane, place: usize) -> Self {
+        let step = &lane.steps[place];
+        let unless_healthy = match &step.action {
+            Action::Activate { release: Some(release), instances } if lane.takes_host_out() => {
+                Some((release.clone(), instances.clone()))
+            }
+            _ => None,
+        };
+        let undo = || Undo { step: place, actions: step.undo.clone(), unless_healthy };
+        Self { action: step.action.clone(), undo: (!step.undo.is_empty()).then(undo), back: None }
+    }
+
     /// What takes the step at this place back.
     #[must_use]
     pub fn back(action: Action, step: usize) -> Self {

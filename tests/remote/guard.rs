@@ -1,7 +1,7 @@
 //! The guard: whoever holds the lock, and what is put back when nobody is left to do it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -13,7 +13,22 @@ use shipit::remote::{Call, LockVerb, Undo, read_lock};
 use shipit::transport::Output;
 
 use super::rig::{Done, NEW, OLD, Rig, busybox_tools, eventually, id, shells};
-use super::talk::{Talk, call, guard, standing};
+use super::talk::Talk;
+
+fn call(run: &str, again: bool) -> Call<'_> {
+    Call { run, holder: &[], again }
+}
+
+fn guard(rig: &Rig, run: &str, again: bool) -> Talk {
+    let script = call(run, again).to_host(&rig.root.to_string_lossy());
+    Talk::start(rig, &script.with("LEASE", "3").with("GRACE", "1"))
+}
+
+pub(crate) fn standing(rig: &Rig, run: &str) -> Talk {
+    let talk = guard(rig, run, false);
+    talk.hears("held");
+    talk
+}
 
 /// Two releases, the old one live.
 fn with_releases(rig: &Rig) {

@@ -8,8 +8,8 @@ use shipit::plan::Action;
 use shipit::remote::{Note, Purpose, Stamp, look, read_facts, read_history};
 use shipit::transport::Output;
 
+use crate::guard::standing;
 use crate::rig::{COMMIT, Done, NEW, OLD, Rig, id, sh, shells};
-use crate::talk::standing;
 
 const RUN: &str = "20261121T021710Z-1a2b3c4d";
 const TIME: &str = "2026-11-21T02:17:10.123Z";

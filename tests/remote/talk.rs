@@ -1,4 +1,4 @@
-//! A guard on a host of the tests, and what it is told and says.
+//! A guard that runs here, and what it says.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -6,14 +6,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use shipit::remote::Call;
 use shipit::transport::Script;
 
 use super::rig::{Rig, which};
 
 /// A guard that hears from the test.
 pub struct Talk {
-    pub child: Child,
+    child: Child,
     input: Option<ChildStdin>,
     words: Receiver<String>,
     shell: &'static str,
@@ -71,19 +70,4 @@ impl Drop for Talk {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub fn call(run: &str, again: bool) -> Call<'_> {
-    Call { run, holder: &[], again }
-}
-
-pub fn guard(rig: &Rig, run: &str, again: bool) -> Talk {
-    let script = call(run, again).to_host(&rig.root.to_string_lossy());
-    Talk::start(rig, &script.with("LEASE", "3").with("GRACE", "1"))
-}
-
-pub fn standing(rig: &Rig, run: &str) -> Talk {
-    let talk = guard(rig, run, false);
-    talk.hears("held");
-    talk
 }

@@ -10,7 +10,7 @@ use shipit::model::{Instance, Leftover};
 use super::fleet::Fleet;
 use super::sabotage::Sabotage;
 use super::script::{By, Said, Script};
-use super::state::State;
+use super::state::{Retire, State};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -68,7 +68,7 @@ impl Script<'_> {
     fn leave_to_later(&self, instances: &[Instance], after: Duration) -> Option<Said> {
         let token = self.change(|state| {
             let token = state.number();
-            state.hosts[self.host].retire = Some(token);
+            state.hosts[self.host].retire = Some(Retire { token, instances: instances.to_vec() });
             token
         })?;
         let (fleet, host, boot, instances) = (self.fleet.clone(), self.host, self.boot, instances.to_vec());
@@ -119,7 +119,7 @@ async fn retire(
     after: Duration,
 ) -> Option<()> {
     let script = Script { fleet, host, by: By::Itself, boot };
-    let wanted = || script.at(|state| state.hosts[host].retire == Some(token)).filter(|wanted| *wanted);
+    let wanted = || script.at(|state| state.is_to_retire(host, token)).filter(|wanted| *wanted);
     tokio::time::sleep(after).await;
     wanted()?;
     let places: Vec<usize> = script.at(|state| state.places(instances).collect())?;
@@ -132,7 +132,7 @@ async fn retire(
     if !script.wait_for_its_turn().await? {
         return None;
     }
-    let goes_on = script.at(|state| state.hosts[host].retire == Some(token) && state.gets_nothing(host, instances))?;
+    let goes_on = script.at(|state| state.is_to_retire(host, token) && state.gets_nothing(host, instances))?;
     if goes_on {
         script.at(|state| {
             state.hosts[host].retire = None;
@@ -186,8 +186,14 @@ impl State {
 
     /// Takes the reason away from a process that is to stop one of these later.
     pub(super) fn supersede(&mut self, host: usize, instances: &[Instance]) {
-        if !instances.is_empty() && !self.sabotaged(Sabotage::KeepsToken) {
+        let is_needed = |retire: &Retire| retire.instances.iter().any(|one| instances.contains(one));
+        if self.hosts[host].retire.as_ref().is_some_and(is_needed) && !self.sabotaged(Sabotage::KeepsToken) {
             self.hosts[host].retire = None;
         }
+    }
+
+    /// Whether the process with this token still has a reason to go on.
+    fn is_to_retire(&self, host: usize, token: u64) -> bool {
+        self.hosts[host].retire.as_ref().is_some_and(|retire| retire.token == token)
     }
 }

@@ -47,7 +47,7 @@ impl Runner {
 }
 
 impl State {
-    fn host_facts(&self, host: usize) -> HostFacts {
+    pub(super) fn host_facts(&self, host: usize) -> HostFacts {
         let (here, recipe) = (&self.hosts[host], &self.setup.recipe);
         let all = recipe.instances();
         let instances = all.iter().zip(&here.apps).map(|(instance, app)| InstanceFacts {

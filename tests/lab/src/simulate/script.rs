@@ -50,7 +50,7 @@ pub(super) async fn step(fleet: Arc<Fleet>, run: Run, host: usize, deed: Deed, t
         done
     };
     fleet.with(|state| {
-        if state.stations[host].boot == boot {
+        if state.stations[host].boot == boot && !changes_nothing(&deed.action) {
             state.stations[host].steps = state.stations[host].steps.saturating_sub(1);
         }
         if state.sabotaged(Sabotage::ForgetsEarly) {
@@ -63,6 +63,15 @@ pub(super) async fn step(fleet: Arc<Fleet>, run: Run, host: usize, deed: Deed, t
 
 impl State {
     fn begin_step(&mut self, run: Run, host: usize, deed: &Deed) -> Result<u32, String> {
+        if !changes_nothing(&deed.action) {
+            self.pass_fence(run, host, deed)?;
+        }
+        self.say("step", host, || format!("web{}: {} of run {run}", host + 1, deed.action));
+        self.point(run);
+        Ok(self.stations[host].boot)
+    }
+
+    fn pass_fence(&mut self, run: Run, host: usize, deed: &Deed) -> Result<(), String> {
         if !self.fence(host, run) {
             return Err("the guard of this run is gone".to_owned());
         }
@@ -76,9 +85,7 @@ impl State {
             self.hosts[host].undo.retain(|other, _| *other <= step);
         }
         self.stations[host].steps += 1;
-        self.say("step", host, || format!("web{}: {} of run {run}", host + 1, deed.action));
-        self.point(run);
-        Ok(self.stations[host].boot)
+        Ok(())
     }
 
     /// The places of instances among the host's.
@@ -88,6 +95,11 @@ impl State {
         let places: Vec<usize> = places.map(|(place, _)| place).collect();
         places.into_iter()
     }
+}
+
+/// Whether it only looks and waits: no guard has to stand for that, and none waits for its end.
+fn changes_nothing(action: &Action) -> bool {
+    matches!(action, Action::Health { .. } | Action::Warm { .. } | Action::Clear { .. })
 }
 
 /// Does `action` on `host`. `None` if the machine went away in the middle.

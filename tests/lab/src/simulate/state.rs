@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shipit::model::{HostName, Release, ReleaseId, ServerState};
+use shipit::model::{HostName, Instance, Release, ReleaseId, ServerState};
 use shipit::remote::Undo;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -87,7 +87,7 @@ pub(super) struct Host {
     /// What the guard was told.
     pub undo: BTreeMap<usize, Undo>,
     /// What a process of the host's own, which is to stop instances later, wants to find here to go on.
-    pub retire: Option<u64>,
+    pub retire: Option<Retire>,
     /// A script that changes the host runs: others wait for it.
     pub is_taken: bool,
     pub serves: bool,
@@ -97,6 +97,13 @@ pub(super) struct Host {
     pub is_moving: bool,
     /// What its guard saw before it began to take back what it restarts.
     pub judged: Option<Judged>,
+}
+
+/// What such a process goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Retire {
+    pub token: u64,
+    pub instances: Vec<Instance>,
 }
 
 /// A release's directory.

@@ -214,7 +214,7 @@ impl State {
         release
     }
 
-    fn good(&mut self) -> Release {
+    pub(super) fn good(&mut self) -> Release {
         let number = self.number();
         let seconds = 43_200 + self.clock + i64::try_from(number).unwrap_or_default() * 20;
         let (day, second) = (20 + seconds.div_euclid(86_400), seconds.rem_euclid(86_400));

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use shipit::model::{ServerState, StrategyName};
 use tempfile::TempDir;
 
-use super::fleet::Fleet;
-use super::random::Random;
-use super::setup::{Base, Setup};
-use super::state::State;
+use crate::simulate::fleet::Fleet;
+use crate::simulate::random::Random;
+use crate::simulate::setup::{Base, Setup};
+use crate::simulate::state::State;
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
