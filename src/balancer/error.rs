@@ -125,7 +125,7 @@ pub enum BalancerError {
         status: String,
     },
     /// A server that was watched failed more requests than its siblings.
-    #[error("`{host}` failed requests that its siblings do not: {report}")]
+    #[error("`{host}` fails a larger share of its requests than its siblings: {report}")]
     Faulty {
         /// The host.
         host: HostName,
@@ -180,7 +180,7 @@ impl BalancerError {
             Self::NotUp { target, .. } | Self::Left { target, .. } => {
                 format!("compare haproxy's check of backend `{}` with the recipe's health check", target.key.backend)
             }
-            Self::Faulty { .. } => "read the app's log on that host".to_owned(),
+            Self::Faulty { .. } => "read the logs on that host: the app's, and its web server's if haproxy goes to one".to_owned(),
             Self::Several(all) => return all.iter().find_map(Self::help),
             Self::NotRestored { undo, .. } => {
                 let advice = undo.help().map(|help| format!("; {help}")).unwrap_or_default();

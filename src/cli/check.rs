@@ -38,10 +38,10 @@ pub async fn run(app: &App, args: &Check) -> Exit {
     let survey = preflight(&observed, inventory, &apps, |host| fleet.unreachable(host)?.help.clone());
     fleet.close().await;
     transport.close().await;
-    print(&report::status(inventory, recipe, &observed, app.paint_stdout()));
+    print(&report::fleet(inventory, recipe, &observed, app.paint_stdout()));
     app.notes(&observed);
     if survey.is_clear() {
-        return print("\nready: nothing stands in the way of a deploy\n");
+        return print("\nready: nothing on the hosts stands in the way of a deploy\n");
     }
     say::survey(app.paint(), &survey);
     Exit::Preflight

@@ -4,7 +4,7 @@ use std::io::{Write, stderr, stdout};
 
 use crate::config::Annotation;
 use crate::driver::Survey;
-use crate::model::{Paint, Tone, clean};
+use crate::model::{Paint, Tone, clean, ranges};
 use crate::report::github_command;
 
 /// Says `text` and ends the line.
@@ -28,18 +28,18 @@ pub fn warning(paint: Paint, what: &str) {
     line(&format!("{} {}", paint.tone(Tone::Wait, "warning:"), clean(what)));
 }
 
-/// What stands in the way, by host.
+/// What stands in the way, each thing once with all the hosts that it stands on.
 pub fn survey(paint: Paint, survey: &Survey) {
-    let count: usize = survey.problems.values().map(Vec::len).sum();
+    let found = survey.by_problem();
+    let count = found.len();
     let (thing, verb) = if count == 1 { ("thing", "stands") } else { ("things", "stand") };
     line(&format!("{} {count} {thing} {verb} in the way; nothing was changed", paint.tone(Tone::Bad, "error:")));
-    for (host, problems) in &survey.problems {
-        for problem in problems {
-            line(&format!("  {}  {}", paint.bold(host), clean(&problem.what)));
-            if let Some(help) = &problem.help {
-                let indent = " ".repeat(host.as_str().len());
-                line(&format!("  {indent}    {} {}", paint.tone(Tone::Good, "help:"), clean(help)));
-            }
+    for (problem, hosts) in found {
+        let hosts = ranges(hosts);
+        line(&format!("  {}  {}", paint.bold(&hosts), clean(&problem.what)));
+        if let Some(help) = &problem.help {
+            let indent = " ".repeat(hosts.len());
+            line(&format!("  {indent}    {} {}", paint.tone(Tone::Good, "help:"), clean(help)));
         }
     }
 }

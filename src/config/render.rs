@@ -36,7 +36,12 @@ fn one(error: &Diagnostic, renderer: &Renderer) -> String {
     }
     let mut groups = vec![group];
     groups.extend(error.help.iter().map(|help| Group::with_title(Level::HELP.secondary_title(help.as_str()))));
-    renderer.render(&groups)
+    if error.place.is_some() {
+        return renderer.render(&groups);
+    }
+    // Without a file there is no margin, which the renderer would draw between the groups.
+    let texts: Vec<_> = groups.into_iter().map(|group| renderer.render(&[group])).collect();
+    texts.join("\n")
 }
 
 fn snippet(place: &Place) -> Snippet<'_, Annotation<'_>> {

@@ -19,6 +19,21 @@ impl Survey {
         self.problems.is_empty()
     }
 
+    /// Each problem once, with the hosts that have it, in the order in which they are found.
+    #[must_use]
+    pub fn by_problem(&self) -> Vec<(&Problem, Vec<&HostName>)> {
+        let mut found: Vec<(&Problem, Vec<&HostName>)> = Vec::new();
+        for (host, problems) in &self.problems {
+            for problem in problems {
+                match found.iter_mut().find(|(known, _)| *known == problem) {
+                    Some((_, hosts)) => hosts.push(host),
+                    None => found.push((problem, vec![host])),
+                }
+            }
+        }
+        found
+    }
+
     fn add(&mut self, host: &HostName, problem: Problem) {
         let known = self.problems.entry(host.clone()).or_default();
         if !known.contains(&problem) {
@@ -55,4 +70,22 @@ pub fn preflight(
         survey.add(&host, problem);
     }
     survey
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_of_many_hosts_is_told_once() {
+        let mut survey = Survey::default();
+        let [one, two]: [HostName; 2] = ["web1", "web2"].map(|name| name.parse().unwrap());
+        let full = Problem::new("the disk is full", "free some");
+        survey.add(&one, full.clone());
+        survey.add(&one, Problem::new("no curl", "install it"));
+        survey.add(&two, full.clone());
+        let told = survey.by_problem();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], (&full, vec![&one, &two]));
+    }
 }

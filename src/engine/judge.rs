@@ -131,6 +131,8 @@ fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>,
     let skipped = plan.skipped.contains(host);
     let lost = !after.running.contains_key(host) && !skipped;
     let release = after.running.get(host).cloned().flatten();
+    // It was released, nobody has put it back, and it does not run that: its app has crashed just now, or somebody was there.
+    let changed = switched == Some(&LaneEnd::Done) && release.as_ref() != Some(&plan.release.id);
     let note = match switched {
         _ if skipped => "skipped: not reachable",
         _ if lost => "could not be asked",
@@ -146,6 +148,6 @@ fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>,
         release,
         serving,
         note: note.to_owned(),
-        trouble: broken || lost || (after.served.contains(host) && !serving),
+        trouble: broken || lost || changed || (after.served.contains(host) && !serving),
     }
 }

@@ -19,6 +19,8 @@ pub fn judge(answer: Result<Output, ExecError>) -> StepResult {
         return StepResult::Ok(note(&output.stdout));
     }
     let mut reasons = words(&output.stdout, "fail").collect::<Vec<_>>();
+    // Instances fail side by side, in any order; hosts that fail alike are to say the same.
+    reasons.sort_unstable();
     reasons.dedup();
     let what =
         if reasons.is_empty() { format!("the script ended with code {}", output.code) } else { reasons.join("; ") };
@@ -79,6 +81,14 @@ mod tests {
         assert_eq!(failure.what, "it broke");
         assert_eq!((failure.code, failure.help.as_deref()), (Some(7), Some("mend it")));
         assert_eq!(failure.output, ["one", "two"]);
+    }
+
+    #[test]
+    fn instances_are_told_in_one_order_whoever_failed_first() {
+        let StepResult::Failed(failure) = judge(Ok(output(1, "fail 4041 is down\nfail 4040 is down\n"))) else {
+            panic!()
+        };
+        assert_eq!(failure.what, "4040 is down; 4041 is down");
     }
 
     #[test]

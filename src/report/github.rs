@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::summary::ending;
 use super::{Board, Console, News, Render, seconds};
 use crate::engine::{End, Event, Failure, Outcome, Stamped};
 use crate::model::{HostName, ReleaseId, clean};
@@ -133,7 +134,7 @@ fn step_summary(board: &Board, outcome: &Outcome, took: &BTreeMap<HostName, f64>
     let mut page = format!(
         "### shipit: {} {}\n\n{} by {} in {}, run <code>{}</code>, exit {}\n\n",
         plan.environment,
-        end.words(),
+        ending(plan, outcome),
         plan.headline(crate::model::Paint::PLAIN),
         plan.strategy,
         seconds(elapsed),

@@ -35,7 +35,7 @@ pub use plain::Plain;
 pub use releases::releases;
 pub use runs::{LogLine, log, runs, settle, unfinished};
 pub use settings::{ColourChoice, Output, Settings, Surroundings, Verbosity};
-pub use status::{hosts, notes, status};
+pub use status::{fleet, hosts, notes, status};
 pub use summary::{Summary, summary};
 pub use tty::Tty;
 

@@ -7,9 +7,18 @@ use crate::model::{
     Tone, clean, friendly, ranges,
 };
 
-/// What the fleet of an environment looks like, as `observed`.
+/// What the fleet of an environment looks like, as `observed`, and what is wrong there.
 #[must_use]
 pub fn status(inventory: &Inventory, recipe: &Recipe, observed: &Observation, paint: Paint) -> String {
+    let hosts: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
+    let problems = problems(&hosts, observed, paint);
+    let table = fleet(inventory, recipe, observed, paint);
+    if problems.is_empty() { table } else { format!("{table}\n{}\n", problems.join("\n")) }
+}
+
+/// What runs where, as `observed`.
+#[must_use]
+pub fn fleet(inventory: &Inventory, recipe: &Recipe, observed: &Observation, paint: Paint) -> String {
     let hosts: Vec<&Host> = inventory.with_role(&recipe.app.role).collect();
     let view = observed.view(inventory, recipe);
     let serving = hosts.iter().filter(|host| view.serving.contains(&host.name)).count();
@@ -31,11 +40,6 @@ pub fn status(inventory: &Inventory, recipe: &Recipe, observed: &Observation, pa
         ]);
     }
     lines.extend(table.lines("  ", paint));
-    let problems = problems(&hosts, observed, paint);
-    if !problems.is_empty() {
-        lines.push(String::new());
-        lines.extend(problems);
-    }
     lines.join("\n") + "\n"
 }
 
@@ -188,7 +192,10 @@ fn problems(hosts: &[&Host], observed: &Observation, paint: Paint) -> Vec<String
     }
     for facts in &observed.balancers {
         let backend = &facts.key.backend;
-        if let Reach::Unreachable(why) = &facts.reach {
+        // What keeps haproxy from answering is told as its problem.
+        if let Reach::Unreachable(why) = &facts.reach
+            && facts.problems.is_empty()
+        {
             add(&facts.key.host, format!("backend `{backend}` can't be asked: {}", clean(why)), None);
         }
         for problem in &facts.problems {

@@ -72,16 +72,20 @@ pub fn summary(plan: &Plan, outcome: &Outcome, elapsed: f64, paint: Paint) -> St
         let help = |text: String| format!("{} {text}", paint.good("help:"));
         lines.extend(advice(plan, outcome).into_iter().map(help));
         let code = paint.bad(format!("exit {}:", outcome.end.code()));
-        // On a first deploy there was nobody before who could serve again.
-        let nobody = outcome.end == End::RolledBack && !outcome.hosts.values().any(|state| state.serving);
-        let words = match (outcome.end, plan.verb) {
-            (End::RolledBack, _) if nobody => "failed and rolled back, nothing serves as before",
-            (End::RolledBack, Verb::Rollback) => "failed and put back as it was, all serving",
-            (end, _) => end.words(),
-        };
-        lines.push(format!("{code} {words} ({})", seconds(elapsed)));
+        lines.push(format!("{code} {} ({})", ending(plan, outcome), seconds(elapsed)));
     }
     lines.join("\n") + "\n"
+}
+
+/// How it ended. Who did not serve before, as on a first deploy, does not serve again.
+pub(super) fn ending(plan: &Plan, outcome: &Outcome) -> &'static str {
+    let serving = outcome.hosts.values().filter(|state| state.serving).count();
+    match (outcome.end, plan.verb) {
+        (End::RolledBack, _) if serving == 0 => "failed and rolled back, nothing serves as before",
+        (End::RolledBack, _) if serving < outcome.hosts.len() => "failed and rolled back, all serving that did before",
+        (End::RolledBack, Verb::Rollback) => "failed and put back as it was, all serving",
+        (end, _) => end.words(),
+    }
 }
 
 /// Hosts that failed alike: with one bad release, that is most often all of them.
@@ -91,12 +95,19 @@ struct Kind<'a> {
     hosts: Vec<&'a HostName>,
 }
 
+/// What a failure says, but for how often something was tried: that differs from host to host, and says nothing.
+fn said(failure: &Failure) -> Vec<&str> {
+    let tries = |end: &str| end.strip_suffix(" tries").is_some_and(|count| count.parse::<u32>().is_ok());
+    let part = |text| str::rsplit_once(text, ", ").filter(|(_, end)| tries(end)).map_or(text, |(start, _)| start);
+    failure.what.split("; ").map(part).collect()
+}
+
 /// The failures by what happened, worst first as they came.
 fn kinds(outcome: &Outcome) -> Vec<Kind<'_>> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     for (host, step, failure) in &outcome.failures {
         let is_alike = |kind: &&mut Kind<'_>| {
-            kind.step == step && kind.failure.what == failure.what && kind.failure.code == failure.code
+            kind.step == step && said(kind.failure) == said(failure) && kind.failure.code == failure.code
         };
         match kinds.iter_mut().find(is_alike) {
             Some(kind) => kind.hosts.push(host),
@@ -220,10 +231,16 @@ fn balance(plan: &Plan, outcome: &Outcome) -> String {
 /// What to type next.
 fn advice(plan: &Plan, outcome: &Outcome) -> Vec<String> {
     let (environment, new) = (&plan.environment, &plan.release.id);
+    // A host that could not be reached has not got what this run has made.
+    let made = plan.waves.iter().any(|wave| wave.phase == Phase::Prepare);
     let (again, on, back) = match plan.verb {
         Verb::Deploy => (
             format!("`shipit deploy {environment}`"),
-            format!("`shipit deploy {environment} --release {new}`"),
+            if made && !plan.skipped.is_empty() {
+                format!("`shipit deploy {environment}` when {} can be reached", ranges(&plan.skipped))
+            } else {
+                format!("`shipit deploy {environment} --release {new}`")
+            },
             plan.replaces.iter().any(|old| old != new).then(|| format!("`shipit rollback {environment}`")),
         ),
         // What it went back from is bad by now, so there is one way only.

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use cases::{CASES, refused, unhealthy};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shipit::engine::{End, Event, Failure, HostEnd, Outcome, Stamped};
-use shipit::model::{Colour, Letters, Paint};
-use shipit::plan::{Detail, show};
+use shipit::model::{Colour, HostName, Letters, Paint};
+use shipit::plan::{Detail, Phase, show};
 use shipit::report::{
     Board, Console, Github, GithubFiles, Gitlab, Jsonl, Log, Plain, Render, Reporter, Reporters, Summary, Tty,
     Verbosity, frame, hosts, lasting, log, releases, runs, status, summary, unfinished,
@@ -53,6 +53,17 @@ fn main() {
     let mut trials: Vec<Trial> =
         CASES.iter().map(|(name, story)| Trial::test(*name, move || check(name, &story().tell()))).collect();
     trials.push(Trial::test("fleet", fleet_tables));
+    trials.push(Trial::test(
+        "a host that is down is not said to serve, nor to have what could not be sent to it",
+        || {
+            a_host_that_is_down();
+            Ok(())
+        },
+    ));
+    trials.push(Trial::test("hosts that fail alike are told as one, however often they were tried", || {
+        hosts_that_fail_alike();
+        Ok(())
+    }));
     trials.push(Trial::test("a summary that GitHub takes", || {
         a_summary_that_github_takes();
         Ok(())
@@ -143,6 +154,41 @@ fn fleet_tables() -> Result<(), Failed> {
     ];
     let faults: Vec<String> = files.iter().filter_map(|(file, text)| compare("fleet", file, text)).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+fn a_host_that_is_down() {
+    let mut plan = plan(3, 0, 1, 1);
+    let state = |host: &HostName| HostEnd {
+        release: None,
+        serving: host.as_str() != "web3",
+        note: "not touched".to_owned(),
+        trouble: false,
+    };
+    let hosts = plan.fleet.iter().map(|host| (host.clone(), state(host))).collect();
+    let mut outcome = Outcome { end: End::RolledBack, hosts, failures: vec![], notes: vec![] };
+    let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
+    assert!(told.contains("exit 20: failed and rolled back, all serving that did before"), "{told}");
+    outcome.end = End::Mixed;
+    plan.skipped = vec!["web3".parse().unwrap()];
+    let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
+    assert!(told.contains("go on with `shipit deploy production` when web3 can be reached"), "{told}");
+    plan.waves.retain(|wave| wave.phase != Phase::Prepare);
+    let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
+    assert!(told.contains("go on with `shipit deploy production --release 20"), "{told}");
+}
+
+fn hosts_that_fail_alike() {
+    let plan = plan(3, 0, 1, 1);
+    let refused = |(count, host): (usize, &HostName)| {
+        let instance =
+            |port| format!("instance {port} did not get healthy in 10s: HTTP 500, from http://x/, {count} tries");
+        (host.clone(), "health".to_owned(), Failure::new(format!("{}; {}", instance(4040), instance(4041))))
+    };
+    let failures = plan.fleet.iter().enumerate().map(refused).collect();
+    let outcome = Outcome { end: End::NeedsPerson, hosts: [].into(), failures, notes: vec![] };
+    let told = summary(&plan, &outcome, 1.0, Paint::PLAIN);
+    assert_eq!(told.matches("error:").count(), 1, "{told}");
+    assert!(told.contains("3 hosts failed at health"), "{told}");
 }
 
 /// A page over 1 MiB is dropped whole, so it is cut before.

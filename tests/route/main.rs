@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use shipit::model::{Instance, PrebootSpec, Template};
 use shipit::plan::Action;
 
 use backend::Backend;
@@ -142,7 +143,7 @@ fn an_include_that_somebody_else_changed_is_left_alone() {
     for (text, words) in [
         (format!("{a}{b}keepalive 3;\n"), "line 3 is `keepalive 3;`".to_owned()),
         (format!("{a}server 10.0.0.1:80;\n{b}"), "line 2 is `server 10.0.0.1:80;`, which is no instance".to_owned()),
-        (a.clone(), format!("the line `{}` is missing", b.trim())),
+        (a.clone(), format!("there is no line for `127.0.0.1:{}`", rig.backends[1].port)),
         (format!("{a}{b}{a}"), "which is there twice".to_owned()),
         (format!("{} {b}", a.trim()), "line 1 is".to_owned()),
     ] {
@@ -348,6 +349,24 @@ fn a_check_notes_what_a_reload_costs_behind_haproxy() {
 }
 
 #[test]
+fn the_lines_that_a_check_names_send_traffic_where_it_goes() {
+    let mut rig = Rig::include(2);
+    let [first, second] = [0, 1].map(|at| Instance(rig.backends[at].port));
+    rig.recipe.app.instances = vec![first];
+    rig.recipe.preboot = Some(PrebootSpec {
+        instances: vec![second],
+        stop: Template::parse("true {port}").unwrap(),
+        keep_warm: Duration::ZERO,
+    });
+    for (line, live, idle) in [(first, first, second), (second, second, first)] {
+        rig.write("app.upstream", &format!("server 127.0.0.1:{line} max_fails=0;\n"));
+        let [problem] = &rig.problems()[..] else { panic!("{:?}", rig.problems()) };
+        assert!(problem.contains(&format!("`server 127.0.0.1:{live} max_fails=0;`")), "{problem}");
+        assert!(problem.contains(&format!("`server 127.0.0.1:{idle} max_fails=0 down;`")), "{problem}");
+    }
+}
+
+#[test]
 fn a_check_finds_what_stands_in_the_way() {
     let rig = Rig::include(2);
     assert_eq!(rig.problems(), [""; 0]);
@@ -355,7 +374,7 @@ fn a_check_finds_what_stands_in_the_way() {
     rig.write("app.upstream", &rig.read("app.upstream").replacen(" max_fails=0", "", 1));
     assert!(rig.problems()[0].contains("has no max_fails=0"), "{:?}", rig.problems());
     rig.write("app.upstream", "server 10.0.0.1:1;\n");
-    assert_eq!(rig.problems().iter().filter(|one| one.contains("does not belong there")).count(), 3);
+    assert_eq!(rig.problems().iter().filter(|one| one.contains("is not as it has to be: ")).count(), 3);
     rig.configure(&format!("upstream app {{ server 127.0.0.1:{}; }}", rig.backends[0].port), "");
     assert!(rig.problems().iter().any(|one| one.contains("nginx does not include")), "{:?}", rig.problems());
     rig.write("nginx.conf", &config.replace("events", "worker_shutdown_timeout 3s; events"));

@@ -39,7 +39,7 @@ pub struct Rig {
     pub shell: Vec<&'static str>,
     nginx: Option<Child>,
     inventory: Inventory,
-    recipe: Recipe,
+    pub recipe: Recipe,
     _home: TempDir,
 }
 

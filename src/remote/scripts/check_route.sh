@@ -173,7 +173,7 @@ check_lines() {
     include_file "$FILE" >"$SCRATCH/states"
     while IFS= read -r odd; do
         case $odd in
-            odd\ *) problem "$ROUTE_FILE holds what does not belong there: ${odd#odd }" "it holds comments and, each on a line of its own, $LINES" ;;
+            odd\ *) problem "$ROUTE_FILE is not as it has to be: ${odd#odd }" "it holds comments and, each on a line of its own, $LINES" ;;
             *\ bare)
                 of SERVER "${odd%% *}"
                 problem "\`server $VALUE\` in $ROUTE_FILE has no max_fails=0: nginx takes both instances out for 10 s when each is restarted once" \

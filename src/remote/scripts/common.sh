@@ -131,6 +131,14 @@ check_writable() {
     done
 }
 
+# in_sudoers COMMAND ARGUMENT…: as a line of sudoers names it: by its whole path, without which sudo passes over that line, and with no
+# quotes. The places are those of sudo's own path, and may not be in the login's.
+in_sudoers() {
+    program=$(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin && command -v "$1") || program=$1
+    shift
+    printf '%s' "$program${*:+ $*}" | sed 's/[\\,:=]/\\&/g'
+}
+
 # check_sudo: whether each line of SUDO (`-u USER`, where there is one, `--`, and a command, its words quoted) may be run without a
 # password; sudo itself is asked. Fails if one may not.
 check_sudo() {
@@ -145,7 +153,7 @@ check_sudo() {
         [ "$user" != "$command" ] && user=${user%% *} || user=root
         eval "sudo -n -l $command" >/dev/null 2>&1 && continue
         problem "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
-            "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: ${command#*-- }"
+            "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: $(eval "in_sudoers ${command#*-- }")"
         allowed=1
     done <<END
 $SUDO

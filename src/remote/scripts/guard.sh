@@ -166,18 +166,12 @@ put_servers_back() {
 # send: whether haproxy took COMMANDS: then it says nothing, besides the way that ask.sh took. Why not goes to standard output. What
 # the program on the way says beside that (perl of a locale, sudo of a host's name) is no answer.
 send() {
-    told=$(eval "$ASK" 2>&4) && answered "$told" && return
+    # shellcheck disable=SC2086 # as words: blank lines do not count
+    told=$(eval "$ASK" 2>&4) && set -- $told && [ $# = 1 ] && return
     case $told in
         *"$NL"*) printf '%s\n' "${told#*"$NL"}" ;;
     esac
     return 1
-}
-
-# answered ANSWER
-answered() {
-    # shellcheck disable=SC2086 # as words: blank lines do not count
-    set -- $1
-    [ $# = 1 ]
 }
 
 # hear: carries out the lines, until there are no more or none came in the time of the lease. `read` can't be told to give up, so

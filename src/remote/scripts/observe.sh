@@ -85,7 +85,7 @@ look_at_disk() {
     [ $# = 4 ] || return 0
     free=$(($1 * $2 / 1024))
     [ "$free" -ge "$NEED_KB" ] ||
-        problem "$((free / 1024)) MB free on the disk of $NEAREST, and the release needs $((NEED_KB / 1024 + 1)) MB" \
+        problem "$((free / 1024)) MB free on the disk of $NEAREST, and a deploy needs $((NEED_KB / 1024 + 1)) MB" \
             "free some space there, or lower \`keep\` in the recipe"
     [ "$3" -ge "$NEED_INODES" ] || [ "$4" = 0 ] ||
         problem "$3 inodes free on the disk of $NEAREST, and the release needs $NEED_INODES" "remove files there"

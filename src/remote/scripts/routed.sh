@@ -4,17 +4,36 @@
 # set) ROUTE_FILE (of the form include), and for each instance ROUTE_SERVER_PORT (its address in the include) or ROUTE_LINK_PORT and ROUTE_SOCKET_PORT
 # Answers: route PORT up|down
 
-# server_lines: sets LINES to what the include holds, for people; those of the second set get no traffic at first.
+# server_lines: sets LINES to what the include holds, for people; the idle set gets no traffic: the second one, unless the include says so of the first.
 server_lines() {
+    live=first
+    [ ! -r "$FILE" ] || live=$(live_set)
     LINES=''
     for port in $ROUTE_PORTS; do
         of SERVER "$port"
-        out=''
-        case " $ROUTE_SECOND " in
-            *" $port "*) out=' down' ;;
-        esac
+        out=' down'
+        [ "$(set_of "$port")" != "$live" ] || out=''
         LINES="$LINES${LINES:+ }\`server $VALUE max_fails=0$out;\`"
     done
+}
+
+# live_set: prints which set of instances the include sends traffic to; where that is both or none, the first.
+live_set() {
+    include_file "$FILE" | {
+        live=first
+        while read -r port state _; do
+            [ "$state" != up ] || live=$(set_of "$port")
+            [ "$state $live" != 'up first' ] || break
+        done
+        echo "$live"
+    }
+}
+
+set_of() {
+    case " $ROUTE_SECOND " in
+        *" $1 "*) echo second ;;
+        *) echo first ;;
+    esac
 }
 
 # of NAME PORT: sets VALUE to what ROUTE_NAME_PORT holds.
@@ -31,7 +50,7 @@ follow_include() {
 
 # include_file FILE [PORTS]: reads the include. Without PORTS it prints
 #   PORT up|down    for each instance that is in it, with the word bare behind where it lacks max_fails=0
-#   odd TEXT        for what does not belong there
+#   odd TEXT        for what is not as it has to be
 # With PORTS, those to be routed, it prints the file as it has to be, and changes nothing but the word down; what is odd goes to
 # standard error then.
 include_file() {
@@ -101,7 +120,7 @@ include_file() {
             for (i = 1; i <= lines; i++) {
                 space = index(line[i], " ")
                 if (space && !(substr(line[i], 1, space - 1) in state))
-                    odd("the line `server " substr(line[i], space + 1) " max_fails=0;` is missing")
+                    odd("there is no line for `" substr(line[i], space + 1) "`")
             }
         }' "$1"
 }

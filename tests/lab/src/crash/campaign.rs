@@ -9,7 +9,7 @@ use super::point::{Point, points};
 use super::struck::{Run, struck};
 use super::table::Row;
 use super::then::{Stand, Then, elsewhere};
-use super::whole::{await_nobody, await_whole, one_release};
+use super::whole::{await_nobody, await_whole, is_confirmed, one_release};
 use super::{Error, Fleet, Options, Result, Shipit};
 use crate::app::{Behaviour, Stop};
 use crate::fleet::Spec;
@@ -141,14 +141,15 @@ impl Campaign<'_> {
             let Outcome { code, left, .. } = &struck.first;
             self.wrong(point, &format!("it ended with {code}, left {left:?}:\n{}", struck.first.tail()));
         }
-        let mut stand = Stand { before: self.version.clone(), wanted: ours };
+        let mut stand = Stand { before: self.version.clone(), wanted: ours, confirmed: None };
         if let Some(second) = &struck.second {
             self.second(point, &struck.first, second, waits);
             if struck.first.code == 0 && second.code == 0 {
                 stand.before.clone_from(&stand.wanted);
             }
             if second.code == 0 {
-                stand.wanted = others;
+                let first = std::mem::replace(&mut stand.wanted, others);
+                stand.confirmed = is_confirmed(&self.fleet, &first).then_some(first);
             }
         }
         match await_whole(&self.fleet, WHOLE_WITHIN) {

@@ -26,6 +26,8 @@ pub(super) struct Stand {
     pub(super) before: String,
     /// What the deploy was about that something befell; the last one, if there were two.
     pub(super) wanted: String,
+    /// What the first of two was about, if a host had confirmed it when it was killed: the second one replaced that.
+    pub(super) confirmed: Option<String>,
 }
 
 impl Then {
@@ -35,7 +37,9 @@ impl Then {
         match self {
             Self::Deploy => found == newest,
             Self::Resume => found == stand.wanted || (!staged && found == stand.before),
-            Self::Rollback | Self::RollbackFromElsewhere => found == stand.before || (!staged && found != stand.wanted),
+            Self::Rollback | Self::RollbackFromElsewhere => {
+                found == stand.before || stand.confirmed.as_deref() == Some(found) || (!staged && found != stand.wanted)
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whether a fleet is whole: every server takes traffic, every instance is in and answers, and nobody is at work on it.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -75,4 +76,13 @@ pub(super) fn one_release(fleet: &Fleet) -> Result<String> {
         [version] => Ok(version.clone()),
         _ => Err(Error::Failed(format!("versions {} run", versions.join(", ")))),
     }
+}
+
+/// Whether a host has noted that it ran the release of this version well.
+pub(super) fn is_confirmed(fleet: &Fleet, version: &str) -> bool {
+    fleet.web.iter().any(|host| {
+        let confirmed = fs::read_to_string(host.srv().join(".shipit/confirmed")).unwrap_or_default();
+        let version_of = |id| fs::read_to_string(host.srv().join("releases").join(id).join("version"));
+        confirmed.lines().any(|id| version_of(id).is_ok_and(|text| text.trim() == version))
+    })
 }

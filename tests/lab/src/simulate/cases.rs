@@ -70,3 +70,14 @@ fn what_somebody_takes_out_is_put_back_by_a_reload_on_the_way_back() {
         );
     }
 }
+
+/// The release is live everywhere and its app dies just when that is to be read back. Nothing was rolled back, and no exit code may say so.
+#[test]
+fn an_app_crashes_just_before_its_release_is_confirmed() {
+    for strategy in [StrategyName::Rolling, StrategyName::Preboot] {
+        let mut setup = Setup::plain(&Base::read().unwrap(), 1, strategy, 1, 1, 1);
+        setup.options.limits.min_serving = shipit::model::Amount::Count(0);
+        (setup.check, setup.fall) = (Duration::from_secs(3), 3);
+        strikes(&setup, (4000..16_000).step_by(40).map(|at| vec![(at, Fault::AppCrash)]));
+    }
+}

@@ -128,7 +128,11 @@ impl State {
             let mut live = self.live(host).filter_map(|place| here.apps[place].release.as_ref());
             let is_wrong = match outcome.end {
                 End::Done => live.any(|release| release != target) || here.current.as_ref() != Some(target),
-                End::RolledBack => self.reaches(host) && live.any(|release| release == target),
+                End::RolledBack => {
+                    let found = self.runs[run].found.get(&host);
+                    let is_switched = here.current.as_ref() == Some(target) && found != Some(&here.current);
+                    self.reaches(host) && (is_switched || live.any(|release| release == target))
+                }
                 _ => false,
             };
             if is_wrong {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use shipit::model::ServerState;
 use shipit::plan::Action;
 
+use tokio::time::Instant;
+
 use super::fleet::Fleet;
 use super::sabotage::Sabotage;
 use super::script::{self, By};
@@ -241,6 +243,31 @@ async fn act(fleet: Arc<Fleet>, station: usize, number: u64) {
     });
 }
 
+/// What a guard saw of a host that was out, when it found that its app is not well and has to go back.
+///
+/// Nobody can look and restart in one moment. An app that gets healthy in between, and that haproxy's checks let in before its restart,
+/// which takes a host that is as slow as that, loses what it has in flight. That much and no more is nobody's fault.
+pub(super) struct Judged {
+    at: Instant,
+    /// The processes that had no traffic then.
+    idle: Vec<u64>,
+}
+
+impl Judged {
+    /// The longest that a slow restart takes from the look to its last instance.
+    const BOUND: Duration = Duration::from_secs(15);
+
+    fn of(state: &State, host: usize) -> Self {
+        let idle = state.hosts[host].apps.iter().filter(|app| !app.has_traffic).map(|app| app.number);
+        Self { at: state.now, idle: idle.collect() }
+    }
+
+    /// Whether the process got its traffic only since the guard looked, just now.
+    pub(super) fn excuses(&self, process: u64, now: Instant) -> bool {
+        self.idle.contains(&process) && now - self.at <= Self::BOUND
+    }
+}
+
 /// The stored undos, last step first. After one that failed the rest is left: what follows would give traffic to an instance that
 /// could not be put right. Whether nothing failed.
 async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) -> bool {
@@ -255,6 +282,10 @@ async fn undo_all(fleet: &Arc<Fleet>, host: usize, number: u64) -> bool {
         if fleet.with(|state| is_well(state, host, &undo)) {
             continue;
         }
+        fleet.with(|state| {
+            let judged = undo.unless_healthy.is_some() && !state.sabotaged(Sabotage::RestartsHealthy);
+            state.hosts[host].judged = judged.then(|| Judged::of(state, host));
+        });
         for action in &undo.actions {
             if !fleet.with(|state| state.lives(host, number)) {
                 return false;

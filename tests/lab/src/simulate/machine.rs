@@ -26,7 +26,12 @@ impl State {
             let mut apps = state.hosts[host].apps.iter();
             by_guard && apps.any(|app| !app.is_stopped && !app.is_healthy && !app.by_shipit)
         };
-        if process.is_healthy && process.has_traffic && is_crashed(self) {
+        let judged = self.hosts[host].judged.as_ref().filter(|_| by_guard);
+        let is_used = process.is_healthy && (process.has_traffic || process.busy_until > now);
+        if is_used && judged.is_some_and(|judged| judged.excuses(process.number, now)) {
+            self.say("late", host, || "it has got its traffic since the guard looked".to_owned());
+            return self.boot(host, app, seed, false);
+        } else if process.is_healthy && process.has_traffic && is_crashed(self) {
             self.say("crashed", host, || "the guard takes a crash for a bad release".to_owned());
             return self.boot(host, app, seed, false);
         } else if process.is_healthy && process.has_traffic {

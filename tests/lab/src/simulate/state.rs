@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::fault::{Counts, Fault};
 use super::fleet::Later;
+use super::guard::Judged;
 use super::random::Random;
 use super::sabotage::Sabotage;
 use super::setup::Setup;
@@ -94,6 +95,8 @@ pub(super) struct Host {
     pub lost_at: Option<Instant>,
     /// A drain or an enabling is under way.
     pub is_moving: bool,
+    /// What its guard saw before it began to take back what it restarts.
+    pub judged: Option<Judged>,
 }
 
 /// What such a process goes by.

@@ -201,6 +201,7 @@ impl State {
             serves: false,
             lost_at: None,
             is_moving: false,
+            judged: None,
         }
     }
 
