@@ -3,6 +3,7 @@
 //! haproxy is driven by its runtime socket: no file of its configuration is touched, nothing is reloaded, and requests
 //! in flight are counted instead of guessed at. The driver calls this; it imports the words and the transport only.
 
+mod agree;
 mod drain;
 mod enable;
 mod error;

@@ -146,7 +146,13 @@ impl<T: Transport> Fleet<T> {
     /// Looks at `hosts` and at all balancers. `coming` is the release that is about to be deployed, and its size.
     pub async fn observe(&self, hosts: &[&Host], purpose: Purpose, coming: Option<(&Release, Size)>) -> Observation {
         let hosts = self.observe_hosts(hosts, purpose, coming);
-        let (mut hosts, mut balancers) = futures::join!(hosts, self.balancers.observe());
+        let balancers = async {
+            match purpose {
+                Purpose::Status => self.balancers.observe().await,
+                Purpose::Deploy | Purpose::Return => self.balancers.observe_agreed().await,
+            }
+        };
+        let (mut hosts, mut balancers) = futures::join!(hosts, balancers);
         for (host, failure) in self.guards.iter().flat_map(Guards::faults) {
             let problem = Problem { what: failure.what, help: failure.help };
             let balancer = balancers.iter_mut().find(|balancer| balancer.key.host == *host);
