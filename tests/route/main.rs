@@ -239,11 +239,13 @@ fn two_apps_in_one_nginx_do_not_touch_each_other() {
 #[test]
 fn a_run_that_was_cut_off_before_the_reload_is_healed_by_the_next() {
     // The second reload command hangs as long as the run is there, and then does nothing.
-    let cut = INCLUDE.replace("reload = \"", "reload = \"test ! -e {vars.dir}/hang || exec sleep 5; ");
+    let hang = "test ! -e {vars.dir}/hang || exec sh -c 'touch {vars.dir}/hangs; exec sleep 5'";
+    let cut = INCLUDE.replace("reload = \"", &format!("reload = \"{hang}; "));
     let rig = Rig::start(2, &cut, PATIENT);
     rig.write("hang", "");
     let run = rig.begin(&[1]);
-    eventually("the include is changed", || rig.routed() == [1]);
+    eventually("the include is changed", || rig.dir.join("hangs").exists());
+    assert_eq!(rig.routed(), [1]);
     run.kill();
     fs::remove_file(rig.dir.join("hang")).unwrap();
     assert_eq!(rig.reloads(), 0);
