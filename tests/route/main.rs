@@ -239,7 +239,7 @@ fn two_apps_in_one_nginx_do_not_touch_each_other() {
 #[test]
 fn a_run_that_was_cut_off_before_the_reload_is_healed_by_the_next() {
     // The second reload command hangs as long as the run is there, and then does nothing.
-    let hang = "test ! -e {vars.dir}/hang || exec sh -c 'touch {vars.dir}/hangs; exec sleep 5'";
+    let hang = "if test -e {vars.dir}/hang; then touch {vars.dir}/hangs; exec sleep 5; fi";
     let cut = INCLUDE.replace("reload = \"", &format!("reload = \"{hang}; "));
     let rig = Rig::start(2, &cut, PATIENT);
     rig.write("hang", "");
