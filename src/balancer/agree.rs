@@ -32,12 +32,12 @@ impl<S: Session> Balancers<S> {
 
 /// Whether each server that is to take traffic is up for all balancers of its backend, or for none.
 fn agree(seen: &[BalancerFacts]) -> bool {
-    let ready = |facts: &'_ BalancerFacts| {
-        let servers = facts.servers.iter().filter(|(_, server)| server.state == ServerState::Ready);
-        servers.map(|(name, server)| ((facts.key.backend.clone(), name.clone()), server.up)).collect::<Vec<_>>()
-    };
+    let servers =
+        seen.iter().flat_map(|facts| facts.servers.iter().map(|(name, server)| ((&facts.key.backend, name), server)));
     let mut is_up = BTreeMap::new();
-    seen.iter().flat_map(ready).all(|(server, up)| *is_up.entry(server).or_insert(up) == up)
+    servers
+        .filter(|(_, server)| server.state == ServerState::Ready)
+        .all(|(which, server)| *is_up.entry(which).or_insert(server.up) == server.up)
 }
 
 #[cfg(test)]

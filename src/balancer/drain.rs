@@ -88,24 +88,19 @@ impl<S: Session> Balancers<S> {
     ///
     /// Looks first: what is drained already is left so. On any failure each server is put back as it was found.
     /// A host that no balancer serves is drained at once.
-    pub fn drain<'a>(
-        &'a self,
-        host: &'a Host,
-        spec: DrainSpec,
-        progress: &'a Progress,
-    ) -> impl Future<Output = Result<Drained, BalancerError>> + use<'a, S> {
-        self.empty(host, spec, progress, true)
+    pub async fn drain(&self, host: &Host, spec: DrainSpec, progress: &Progress) -> Result<Drained, BalancerError> {
+        self.empty(host, spec, progress, true).await
     }
 
     /// The same for a host that somebody else has taken out: a server that takes traffic, such as after a reload, is an error, since
     /// who takes it out then is the one to put it back.
-    pub fn await_last<'a>(
-        &'a self,
-        host: &'a Host,
+    pub async fn await_last(
+        &self,
+        host: &Host,
         spec: DrainSpec,
-        progress: &'a Progress,
-    ) -> impl Future<Output = Result<Drained, BalancerError>> + use<'a, S> {
-        self.empty(host, spec, progress, false)
+        progress: &Progress,
+    ) -> Result<Drained, BalancerError> {
+        self.empty(host, spec, progress, false).await
     }
 
     async fn empty(
