@@ -112,7 +112,7 @@ impl Site {
         };
         let _turn = self.connects.acquire().await.ok();
         let socket = self.socket();
-        if let Ok(done) = timeout(self.limits.connect, self.tries(host, socket.clone())).await {
+        if let Ok(done) = timeout(self.limits.connect, Box::pin(self.tries(host, socket.clone()))).await {
             return done;
         }
         let target = Target { host: host.clone(), spec: self.spec.clone() };

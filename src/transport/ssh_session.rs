@@ -88,7 +88,8 @@ impl SshSession {
     }
 
     async fn execute(&self, input: Input<'_>, deadline: Duration, progress: &Progress) -> Result<Output, ExecError> {
-        let attempt = async {
+        // Boxed here and in `Site::open`: with all that a call is made of in every future above it, the compiler gives up on their depth.
+        let attempt = Box::pin(async {
             let _permit = self.execs.acquire().await;
             let link = self.link().await?;
             match exec(&link.session, input, None, progress).await {
@@ -96,7 +97,7 @@ impl SshSession {
                 Err(Fault::Broken(why)) => Err(self.lost(&link, &why).await),
                 Err(Fault::Refused(_)) => self.execute_when_refused(link, input, progress).await,
             }
-        };
+        });
         if let Ok(done) = timeout(deadline, attempt).await {
             return done;
         }
