@@ -90,7 +90,8 @@ fn serves_when_asked() {
 }
 
 /// Answers by what the path asks for: `/say/503`, `/slow/3000` (milliseconds), `/first/2` (so many answers 500, then 200),
-/// `/release` (in a header and in the body), `/cut` (less than was promised), `/file/PATH`.
+/// `/release` (in a header and in the body), `/cut` (less than was promised), `/file/PATH`, `/secret/VALUE` (500 if the value is
+/// in an argument of any process).
 pub fn serve(listener: &TcpListener, name: &str) {
     static ANSWERS: AtomicUsize = AtomicUsize::new(0);
     for stream in listener.incoming() {
@@ -112,6 +113,7 @@ pub fn serve(listener: &TcpListener, name: &str) {
                     std::thread::sleep(Duration::from_millis(number as u64));
                     200
                 }
+                "secret" if is_argument(value) => 500,
                 "cut" => {
                     promised = Some(1000);
                     200
@@ -129,4 +131,10 @@ pub fn serve(listener: &TcpListener, name: &str) {
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         });
     }
+}
+
+fn is_argument(value: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut arguments = processes.filter_map(|one| std::fs::read_to_string(one.path().join("cmdline")).ok());
+    arguments.any(|line| line.contains(value))
 }

@@ -97,3 +97,24 @@ fn values_arrive_as_they_are_and_nothing_else_happens() {
         }
     }
 }
+
+#[test]
+fn an_address_is_no_argument_that_all_on_the_host_can_read() {
+    for shell in shells() {
+        let mut rig = Rig::new(&shell);
+        let (listener, port) = listen("127.0.0.1");
+        let _app = App::start(&rig.release(NEW), &listener);
+        drop(listener);
+        rig.instances(&[port]);
+        let url = format!("http://127.0.0.1:{port}/secret/{}\"\\sesame", shell.name);
+        let template = Template::parse(&url).unwrap();
+        (rig.recipe.health.url, rig.recipe.warm.urls) = (template.clone(), vec![template]);
+        let instances = rig.recipe.app.instances.clone();
+        rig.health(NEW).ok();
+        rig.perform(&Action::Warm { release: id(NEW), instances }).ok();
+        rig.recipe.release.source = Source::Url { url, sha256: "0".repeat(64).parse().unwrap() };
+        let other = release_of("20261121-000000-00000000", &"0".repeat(64), "url");
+        let failed = rig.perform(&Action::Stage { release: other }).failed();
+        assert!(failed.starts_with("the archive has the sha256"), "{failed}");
+    }
+}

@@ -86,6 +86,19 @@ show_output() {
     tail -n 40 "$SCRATCH/$1.out" >&2
 }
 
+# as_url ADDRESS: sets URL_LINE to what names the address to `curl -K -`, on its standard input: arguments are for everyone on the host
+# to read, and an address may hold a secret.
+as_url() {
+    URL_LINE='' rest=${1%%"$NL"*}
+    while [ "$rest" != "${rest%%[\\\"]*}" ]; do
+        plain=${rest%%[\\\"]*}
+        rest=${rest#"$plain"}
+        URL_LINE=$URL_LINE$plain\\${rest%"${rest#?}"}
+        rest=${rest#?}
+    done
+    URL_LINE="url = \"$URL_LINE$rest\""
+}
+
 # sha256 FILE: sets SUM. openssl does it several times as fast as sha256sum, which counts with large archives.
 sha256() {
     SUM=$(openssl dgst -sha256 -r <"$1" 2>/dev/null) || SUM=$(sha256sum <"$1") || return 1

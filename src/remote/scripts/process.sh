@@ -294,13 +294,17 @@ END
 # ask URL: one request to a health page. Sets STATUS (000 without a whole answer), WHY, and, where the recipe takes the
 # app's word for it, RUNNING.
 ask() {
-    set -- -w '\n%{http_code}' -- "$1"
+    as_url "$1"
+    set -- -w '\n%{http_code}'
     case $PROOF in
         header) set -- -D - -o /dev/null "$@" ;;
         process) set -- -o /dev/null "$@" ;;
     esac
     # Nothing of the user's .curlrc, and a `[` in the address is one.
-    answer=$(curl -q -g -sS --noproxy '*' --max-time "$HEALTH_TIMEOUT" "$@" 2>&1) || answer="$answer$NL"
+    answer=$(curl -q -g -sS --noproxy '*' --max-time "$HEALTH_TIMEOUT" "$@" -K - 2>&1 <<END
+$URL_LINE
+END
+    ) || answer="$answer$NL"
     STATUS=${answer##*"$NL"}
     if [ -z "$STATUS" ]; then
         STATUS=000

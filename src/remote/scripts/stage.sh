@@ -34,9 +34,10 @@ disk_is_full() {
 fetch_url() {
     [ ! -f "$archive" ] || return 0
     part=$cache/.part.$FINGERPRINT.$$
-    # The address goes by standard input: it may hold a signature, and arguments are for everyone on the host to read.
-    printf 'url = "%s"\n' "$(printf '%s' "$URL" | sed 's/[\\"]/\\&/g')" |
-        curl -gfsSL --proto '=http,https' --retry 2 --connect-timeout 20 --speed-limit 1 --speed-time 60 -o "$part" -K - >&2 ||
+    as_url "$URL"
+    curl -gfsSL --proto '=http,https' --retry 2 --connect-timeout 20 --speed-limit 1 --speed-time 60 -o "$part" -K - >&2 <<END ||
+$URL_LINE
+END
         give_up "the archive could not be fetched"
     sha256 "$part" || SUM='unknown sum'
     [ "$SUM" = "$FINGERPRINT" ] ||
