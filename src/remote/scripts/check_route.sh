@@ -12,10 +12,9 @@ note() {
 
 check_include() {
     follow_include
-    server_lines
     block="upstream app { include \"$ROUTE_FILE\"; }"
     if [ ! -f "$FILE" ]; then
-        problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
+        problem "$ROUTE_FILE is not there" "write into it, each on a line of its own: $(server_lines); and into nginx.conf: \`$block\`"
     elif [ ! -r "$FILE" ]; then
         problem "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
     else
@@ -148,32 +147,28 @@ is_second() {
     return 1
 }
 
-# What a deploy that was cut off leaves, until the next.
+# What a deploy that was cut off leaves, until the next: in the states that were seen.
 check_unrouted() {
-    routes=$(look_at_routes)
+    [ -f "$SCRATCH/states" ] || return 0
     first_is_up=no second_is_up=no
-    while read -r _ port state; do
+    while read -r port state _; do
         [ "$state" = up ] || continue
         if is_second "$port"; then second_is_up=yes; else first_is_up=yes; fi
-    done <<END
-$routes
-END
-    while read -r _ port state; do
+    done <"$SCRATCH/states"
+    while read -r port state _; do
+        [ "$state" = down ] || continue
         # Of two sets one is idle.
         if is_second "$port"; then mine=$second_is_up other=$first_is_up; else mine=$first_is_up other=$second_is_up; fi
         [ "$mine" = yes ] || [ "$other" = no ] || continue
-        [ "${state:-up}" = up ] ||
-            note "nginx sends nothing to instance $port: a deploy was cut off, or one is under way" "the next deploy puts it in again"
-    done <<END
-$routes
-END
+        note "nginx sends nothing to instance $port: a deploy was cut off, or one is under way" "the next deploy puts it in again"
+    done <"$SCRATCH/states"
 }
 
 check_lines() {
     include_file "$FILE" >"$SCRATCH/states"
     while IFS= read -r odd; do
         case $odd in
-            odd\ *) problem "$ROUTE_FILE is not as it has to be: ${odd#odd }" "it holds comments and, each on a line of its own, $LINES" ;;
+            odd\ *) problem "$ROUTE_FILE is not as it has to be: ${odd#odd }" "it holds comments and, each on a line of its own, $(server_lines)" ;;
             *\ bare)
                 of SERVER "${odd%% *}"
                 problem "\`server $VALUE\` in $ROUTE_FILE has no max_fails=0: nginx takes both instances out for 10 s when each is restarted once" \
@@ -205,6 +200,7 @@ check_directory() {
 }
 
 check_links() {
+    link_states >"$SCRATCH/states"
     for port in $ROUTE_PORTS; do
         link_target "$port"
         of LINK "$port"

@@ -3,7 +3,7 @@
 # Data: ROOT RELEASE KEEP REPLACES (ids, split by spaces) DIGEST, and those of process.sh
 
 check() {
-    ask "$URL"
+    ask_unless_passing
     identify
     [ "$RUNNING" = "$RELEASE" ] || fail "instance $PORT runs ${RUNNING:-no release that can be told}, not $RELEASE"
     passed || fail "instance $PORT is not healthy any more: $WHY"
@@ -85,8 +85,8 @@ sweep() {
 }
 
 fence
-PROCESSES=''
-[ "$PROOF" != process ] || survey
+PROCESSES='' PASSING=''
+[ "$PROOF" != process ] || { survey; ask_listeners; }
 each_instance check || exit 1
 unmark
 # On a full disk there may be room once old releases are gone.

@@ -26,7 +26,9 @@ look_at_releases() {
 }
 
 look_at_history() {
-    [ ! -f "$ROOT/.shipit/confirmed" ] || tail -n 100 "$ROOT/.shipit/confirmed" | sed 's/^/confirmed /'
+    [ ! -f "$ROOT/.shipit/confirmed" ] || awk '
+        { last[NR % 100] = $0 }
+        END { for (n = NR > 100 ? NR - 99 : 1; n <= NR; n++) print "confirmed", last[n % 100] }' "$ROOT/.shipit/confirmed"
     [ ! -f "$ROOT/.shipit/bad" ] || sed 's/^/bad /' "$ROOT/.shipit/bad"
 }
 
@@ -37,7 +39,7 @@ look_at_broken() {
 }
 
 look_at_instance() {
-    ask "$URL"
+    ask_unless_passing
     identify
     healthy=no
     ! passed || healthy=yes
@@ -128,6 +130,6 @@ if [ "$PURPOSE" = deploy ]; then
     look_at_tools
     check_sudo
 fi
-LISTENERS=''
-[ "$PROOF" != process ] || survey
+LISTENERS='' PASSING=''
+[ "$PROOF" != process ] || { survey; ask_listeners; }
 each_instance look_at_instance

@@ -193,7 +193,7 @@ find_processes() {
     PROCESSES=$(
         releases=$(cd "$ROOT/releases" 2>/dev/null && pwd -P) || exit
         # Where processes are hidden, only a shell that sudo starts finds their names.
-        look='cd /proc && ls -ln [0-9]*/cwd [0-9]*/exe'
+        look='cd /proc && exec ls -ln [0-9]*/cwd [0-9]*/exe'
         if [ $# = 0 ]; then eval "$look"; else "$@" sh -c "$look"; fi 2>/dev/null | awk -v releases="$releases/" '
             {
                 arrow = index($0, " -> ")
@@ -315,6 +315,44 @@ END
     case $PROOF in
         header) find_release "$HEADER" ;;
         body) find_release '' ;;
+    esac
+}
+
+# ask_listeners: after survey, sets PASSING to the ports of INSTANCES on which something listens, if all of these pass. One curl asks
+# them all, since to start one costs a host more than anything else that a look does. If PASSING is empty, each has to be asked.
+ask_listeners() {
+    PASSING='' urls='' count=0
+    while IFS=$TAB read -r port _ url; do
+        case " $SOCKETS" in
+            *" $port:"*) ;;
+            *) continue ;;
+        esac
+        PASSING="$PASSING $port"
+        count=$((count + 1))
+        as_url "$url"
+        urls="$urls$URL_LINE${NL}output = /dev/null$NL"
+    done <<END
+$INSTANCES
+END
+    answers=''
+    [ "$count" -lt 2 ] ||
+        answers=$(curl -q -g -sS --noproxy '*' --fail-early --max-time "$HEALTH_TIMEOUT" -w '%{http_code}\n' -K - 2>&1 <<END
+$urls
+END
+        ) || answers=none
+    for code in ${answers:-none}; do
+        case $code in
+            2??) ;;
+            *) PASSING='' ;;
+        esac
+    done
+}
+
+# ask_unless_passing: what ask sets, for the instance PORT.
+ask_unless_passing() {
+    case " $PASSING " in
+        *" $PORT "*) STATUS=200 WHY='HTTP 200' ;;
+        *) ask "$URL" ;;
     esac
 }
 

@@ -59,14 +59,13 @@ not_writable() {
 # read_include: checks that the include is as we left it.
 read_include() {
     follow_include
-    server_lines
     block="upstream app { include \"$ROUTE_FILE\"; }"
-    [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $LINES; and into nginx.conf: \`$block\`"
+    [ -e "$FILE" ] || fail "$ROUTE_FILE is not there" "write into it, each on a line of its own: $(server_lines); and into nginx.conf: \`$block\`"
     { [ -f "$FILE" ] && [ -r "$FILE" ]; } || fail "$ROUTE_FILE can't be read by $(id -un)" "it is a file of shipit's own: give it to $(id -un)"
     include_file "$FILE" "$ROUTE_TO" >"$SCRATCH/wanted" 2>"$SCRATCH/odd" || fail "$ROUTE_FILE could not be taken apart"
     while read -r state odd; do
         [ "$state" != odd ] || fail "somebody else changed $ROUTE_FILE: $odd" \
-            "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $LINES"
+            "put other directives beside the include, in nginx.conf; this file holds comments and, each on a line of its own, $(server_lines)"
     done <"$SCRATCH/odd"
 }
 

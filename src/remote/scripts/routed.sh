@@ -4,17 +4,18 @@
 # set) ROUTE_FILE (of the form include), and for each instance ROUTE_SERVER_PORT (its address in the include) or ROUTE_LINK_PORT and ROUTE_SOCKET_PORT
 # Answers: route PORT up|down
 
-# server_lines: sets LINES to what the include holds, for people; the idle set gets no traffic: the second one, unless the include says so of the first.
+# server_lines: prints what the include holds, for people; the idle set gets no traffic: the second one, unless the include says so of the first.
 server_lines() {
     live=first
     [ ! -r "$FILE" ] || live=$(live_set)
-    LINES=''
+    lines=''
     for port in $ROUTE_PORTS; do
         of SERVER "$port"
         out=' down'
         [ "$(set_of "$port")" != "$live" ] || out=''
-        LINES="$LINES${LINES:+ }\`server $VALUE max_fails=0$out;\`"
+        lines="$lines${lines:+ }\`server $VALUE max_fails=0$out;\`"
     done
+    printf '%s' "$lines"
 }
 
 # live_set: prints which set of instances the include sends traffic to; where that is both or none, the first.
