@@ -39,6 +39,8 @@ pub struct Wish {
     pub force: bool,
     /// The run that is gone on with.
     pub resumes: Option<RunId>,
+    /// What is said once the fleet is locked, and not before: whoever holds the lock may be about to make it untrue.
+    pub preface: Option<String>,
 }
 
 /// A plan, and the fleet that it is for.
@@ -83,6 +85,7 @@ impl Wish {
             how: choice.how.clone(),
             force: choice.force,
             resumes: None,
+            preface: None,
         }
     }
 }
@@ -123,7 +126,10 @@ pub async fn prepare(
             None => Ok(()),
         };
         let result = match locked {
-            Ok(()) => find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await,
+            Ok(()) => {
+                wish.preface.iter().for_each(|words| say::line(words));
+                find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await
+            }
             Err(exit) => Err(exit),
         };
         (fleet, result)
