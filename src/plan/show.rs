@@ -63,8 +63,12 @@ impl Plan {
     /// The hosts whose release changes.
     #[must_use]
     pub fn switched(&self) -> BTreeSet<&HostName> {
-        let waves = self.waves.iter().filter(|wave| wave.phase == Phase::Switch);
-        waves.flat_map(|wave| &wave.lanes).map(|lane| &lane.host).collect()
+        self.lanes_of(Phase::Switch).map(|lane| &lane.host).collect()
+    }
+
+    /// The lanes of all waves of the phase.
+    pub fn lanes_of(&self, phase: Phase) -> impl Iterator<Item = &Lane> {
+        self.waves.iter().filter(move |wave| wave.phase == phase).flat_map(|wave| &wave.lanes)
     }
 
     /// The fewest hosts of the fleet that serve at any time; `None` if no host leaves service.
