@@ -184,7 +184,7 @@ struct Hosts<'a> {
 
 fn hosts<'a>(app: &App, project: &'a Project, options: &Options) -> Result<Hosts<'a>, Exit> {
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
-    let picked = strategy::picked(inventory, recipe, options).map_err(|error| refuse(app, &error))?;
+    let picked = strategy::picked(inventory, recipe, options).map_err(|error| refuse(app, inventory, &error))?;
     Ok(Hosts { all: needed(inventory, recipe, &picked), picked })
 }
 
@@ -233,7 +233,7 @@ async fn find_out(
     app.notes(&observed);
     fleet.carry(made.and_then(|artifact| artifact.archive));
     let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options: &options };
-    let plan = strategy::plan(&input).map_err(|error| refuse(app, &error))?;
+    let plan = strategy::plan(&input).map_err(|error| refuse(app, inventory, &error))?;
     let settles = wish.resumes.is_some() || past.runs.first().is_some_and(|run| run.outcome.is_none());
     Ok(Found { observed, plan, left, settles })
 }
@@ -320,10 +320,10 @@ pub fn look_at<'a>(inventory: &'a Inventory, recipe: &'a Recipe, picked: &[&'a H
     needed(inventory, recipe, picked).into_iter().filter(|host| host.roles.contains(&recipe.app.role)).collect()
 }
 
-fn refuse(app: &App, error: &PlanError) -> Exit {
+fn refuse(app: &App, inventory: &Inventory, error: &PlanError) -> Exit {
     let exit = match error {
         PlanError::Selector(_) | PlanError::NoHosts { .. } | PlanError::Recipe { .. } => Exit::Config,
         PlanError::Floor { .. } | PlanError::NotThere { .. } | PlanError::Unsafe { .. } => Exit::Preflight,
     };
-    app.refuse(exit, &error.to_string(), Some(&error.help()))
+    app.refuse(exit, &error.to_string(), Some(&error.help(&inventory.environment)))
 }
