@@ -92,6 +92,6 @@ fn render(case: &Path) -> String {
     let paint = Paint { colour: Colour::Off, letters: Letters::Unicode };
     match plan(&input) {
         Ok(plan) => show(&plan, Some(&observed), Detail::Steps, paint),
-        Err(error) => format!("error: {error}\nhelp: {}\n", error.help()),
+        Err(error) => format!("error: {error}\nhelp: {}\n", error.help(&inventory.environment)),
     }
 }

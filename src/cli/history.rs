@@ -53,11 +53,8 @@ async fn read(app: &App, any: &AnyEnvironment, balancers: bool) -> Result<(Envir
     }
     open.close().await;
     if !asked {
-        return Err(app.refuse(
-            Exit::Preflight,
-            "no host could be asked",
-            Some("`shipit check ENV --connect` says why"),
-        ));
+        let help = format!("`shipit check {} --connect` says why", environment.environment);
+        return Err(app.refuse(Exit::Preflight, "no host could be asked", Some(&help)));
     }
     Ok((environment, Run::merge(&journals)))
 }

@@ -29,7 +29,8 @@ pub fn picked<'a>(
     let hosts = &project.inventory.hosts;
     for selector in [only, except].into_iter().flatten() {
         if let Err(error) = selector.check(hosts) {
-            return Err(app.refuse(Exit::Config, &error.to_string(), Some("`shipit hosts ENV` lists all hosts")));
+            let help = format!("`shipit hosts {}` lists all hosts", project.inventory.environment);
+            return Err(app.refuse(Exit::Config, &error.to_string(), Some(&help)));
         }
     }
     let wanted =

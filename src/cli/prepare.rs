@@ -39,6 +39,8 @@ pub struct Wish {
     pub force: bool,
     /// The run that is gone on with.
     pub resumes: Option<RunId>,
+    /// What is said once the fleet is locked, and not before: whoever holds the lock may be about to make it untrue.
+    pub preface: Option<String>,
 }
 
 /// A plan, and the fleet that it is for.
@@ -83,6 +85,7 @@ impl Wish {
             how: choice.how.clone(),
             force: choice.force,
             resumes: None,
+            preface: None,
         }
     }
 }
@@ -123,7 +126,10 @@ pub async fn prepare(
             None => Ok(()),
         };
         let result = match locked {
-            Ok(()) => find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await,
+            Ok(()) => {
+                wish.preface.iter().for_each(|words| say::line(words));
+                find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await
+            }
             Err(exit) => Err(exit),
         };
         (fleet, result)
@@ -178,7 +184,7 @@ struct Hosts<'a> {
 
 fn hosts<'a>(app: &App, project: &'a Project, options: &Options) -> Result<Hosts<'a>, Exit> {
     let (inventory, recipe) = (&*project.inventory, &*project.recipe);
-    let picked = strategy::picked(inventory, recipe, options).map_err(|error| refuse(app, &error))?;
+    let picked = strategy::picked(inventory, recipe, options).map_err(|error| refuse(app, inventory, &error))?;
     Ok(Hosts { all: needed(inventory, recipe, &picked), picked })
 }
 
@@ -227,7 +233,7 @@ async fn find_out(
     app.notes(&observed);
     fleet.carry(made.and_then(|artifact| artifact.archive));
     let input = PlanInput { inventory, recipe, release: &release, observed: &observed, options: &options };
-    let plan = strategy::plan(&input).map_err(|error| refuse(app, &error))?;
+    let plan = strategy::plan(&input).map_err(|error| refuse(app, inventory, &error))?;
     let settles = wish.resumes.is_some() || past.runs.first().is_some_and(|run| run.outcome.is_none());
     Ok(Found { observed, plan, left, settles })
 }
@@ -314,10 +320,10 @@ pub fn look_at<'a>(inventory: &'a Inventory, recipe: &'a Recipe, picked: &[&'a H
     needed(inventory, recipe, picked).into_iter().filter(|host| host.roles.contains(&recipe.app.role)).collect()
 }
 
-fn refuse(app: &App, error: &PlanError) -> Exit {
+fn refuse(app: &App, inventory: &Inventory, error: &PlanError) -> Exit {
     let exit = match error {
         PlanError::Selector(_) | PlanError::NoHosts { .. } | PlanError::Recipe { .. } => Exit::Config,
         PlanError::Floor { .. } | PlanError::NotThere { .. } | PlanError::Unsafe { .. } => Exit::Preflight,
     };
-    app.refuse(exit, &error.to_string(), Some(&error.help()))
+    app.refuse(exit, &error.to_string(), Some(&error.help(&inventory.environment)))
 }

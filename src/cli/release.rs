@@ -55,11 +55,9 @@ pub fn with_reference(app: &App, mut project: Project, what: &What) -> Result<Pr
     let What::Source(Some(wanted)) = what else { return Ok(project) };
     let mut recipe = (*project.recipe).clone();
     let Source::Git { reference, .. } = &mut recipe.release.source else {
-        return Err(app.refuse(
-            Exit::Usage,
-            &format!("`--release {wanted}` is no release id, and the recipe ships no git repository"),
-            Some("`shipit releases ENV` lists the releases; one looks like 20261120-224512-1a2b3c4d"),
-        ));
+        let what = format!("`--release {wanted}` is no release id, and the recipe ships no git repository");
+        let list = list_releases(&project.inventory.environment);
+        return Err(app.refuse(Exit::Usage, &what, Some(&format!("{list}; one looks like 20261120-224512-1a2b3c4d"))));
     };
     if wanted.starts_with('-') || wanted.chars().any(|c| c.is_control() || c.is_whitespace()) || wanted.is_empty() {
         return Err(app.refuse(Exit::Usage, &format!("`--release {wanted}` is no branch, tag or commit"), None));
@@ -81,7 +79,7 @@ pub fn released(
 ) -> Result<Meant, Exit> {
     let known = |id: &ReleaseId| {
         let found = observed.hosts.values().flat_map(|facts| &facts.releases).find(|release| release.id == *id);
-        found.cloned().ok_or_else(|| not_there(app, id))
+        found.cloned().ok_or_else(|| not_there(app, wish, id))
     };
     let left = strategy::leaving(observed, picked, last);
     let release = match (&wish.what, made) {
@@ -208,7 +206,11 @@ fn refuse_bad(app: &App, wish: &Wish, observed: &Observation, release: &Release)
     Err(app.refuse(Exit::Preflight, &what, Some(&help)))
 }
 
-fn not_there(app: &App, id: &ReleaseId) -> Exit {
-    let help = "`shipit releases ENV` lists the releases that the hosts have";
-    app.refuse(Exit::Preflight, &format!("no host has release {id}"), Some(help))
+fn not_there(app: &App, wish: &Wish, id: &ReleaseId) -> Exit {
+    let help = list_releases(&wish.environment.environment);
+    app.refuse(Exit::Preflight, &format!("no host has release {id}"), Some(&help))
+}
+
+fn list_releases(environment: &impl std::fmt::Display) -> String {
+    format!("`shipit releases {environment}` lists the releases that the hosts have")
 }

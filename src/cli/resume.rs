@@ -25,11 +25,11 @@ pub async fn run(app: &App, args: &Resume) -> Exit {
         Ok(environment) => environment,
         Err(exit) => return exit,
     };
-    let run = match cut_off(app, &environment).await {
-        Ok(run) => run,
+    let (run, words) = match cut_off(app, &environment).await {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
-    let wish = match wish(app, environment, args, &run) {
+    let wish = match wish(app, environment, args, &run, words) {
         Ok(wish) => wish,
         Err(exit) => return exit,
     };
@@ -41,8 +41,8 @@ pub async fn run(app: &App, args: &Resume) -> Exit {
     exit
 }
 
-/// The run that was cut off, after a word about it and its hosts. Without one, that is said and all is well.
-async fn cut_off(app: &App, environment: &Environment) -> Result<Run, Exit> {
+/// The run that was cut off, and words about it and its hosts. Without one, that is said and all is well.
+async fn cut_off(app: &App, environment: &Environment) -> Result<(Run, String), Exit> {
     let open = Open::connect(app, environment, |project| Ok(Open::apps(project))).await?;
     let runs = past(app, &open, RECENT).await;
     let found = runs.as_ref().and_then(|runs| Run::unfinished(runs)).cloned();
@@ -55,8 +55,8 @@ async fn cut_off(app: &App, environment: &Environment) -> Result<Run, Exit> {
         return Err(app.refuse(Exit::Preflight, "no host could be asked; nothing was changed", None));
     };
     if let Some(run) = found {
-        say::line(report::unfinished(&run, &running, app.paint()).trim_end());
-        return Ok(run);
+        let words = report::unfinished(&run, &running, app.paint());
+        return Ok((run, words.trim_end().to_owned()));
     }
     let last = runs.first().map(|run| {
         let outcome = run.outcome.as_deref().unwrap_or("unfinished");
@@ -74,9 +74,12 @@ async fn running(open: &Open, run: &Run) -> BTreeMap<HostName, Option<ReleaseId>
 }
 
 /// The same once more: same release, same strategy, same options.
-fn wish(app: &App, environment: Environment, args: &Resume, run: &Run) -> Result<Wish, Exit> {
+fn wish(app: &App, environment: Environment, args: &Resume, run: &Run, words: String) -> Result<Wish, Exit> {
     let help = format!("`shipit rollback {}` goes back", environment.environment);
-    let refuse = |what: &str| app.refuse(Exit::Preflight, what, Some(&help));
+    let refuse = |what: &str| {
+        say::line(&words);
+        app.refuse(Exit::Preflight, what, Some(&help))
+    };
     let release = run
         .release
         .clone()
@@ -86,5 +89,12 @@ fn wish(app: &App, environment: Environment, args: &Resume, run: &Run) -> Result
     how.skip_unreachable = args.skip_unreachable;
     // The inventory's may be another one by now.
     how.strategy = how.strategy.or_else(|| run.strategy.as_ref()?.parse().ok());
-    Ok(Wish { environment, what: What::Again(release, run.verb), how, force: false, resumes: Some(run.id.clone()) })
+    Ok(Wish {
+        environment,
+        what: What::Again(release, run.verb),
+        how,
+        force: false,
+        resumes: Some(run.id.clone()),
+        preface: Some(words),
+    })
 }

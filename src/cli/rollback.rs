@@ -15,6 +15,6 @@ pub async fn run(app: &App, args: &Rollback) -> Exit {
         Err(exit) => return exit,
     };
     let what = What::Back(args.to.clone());
-    let wish = Wish { environment, what, how: args.how.clone(), force: false, resumes: None };
+    let wish = Wish { environment, what, how: args.how.clone(), force: false, resumes: None, preface: None };
     if args.dry_run { show_only(app, &wish, false, false).await } else { carry_out(app, &wish, args.yes).await }
 }

@@ -144,7 +144,7 @@ impl<T: Transport> Fleet<T> {
         }
         let script = self.site().script(host, action);
         let script = script.ok_or_else(|| Failure::new(format!("nobody knows how to {action}")))?;
-        let mut script = self.recorded(host, script, action);
+        let mut script = self.recorded(host, script, deed);
         if let Some(run) = run {
             script = self.site().guarded(script, host, run, deed.undo.as_ref());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use super::Fleet;
+use super::{Deed, Fleet};
 use crate::model::{Host, HostName, Journal};
 use crate::plan::Action;
 use crate::remote::{Note, Stamp, history_at_balancer, read_history};
@@ -51,15 +51,16 @@ impl<T: Transport> Fleet<T> {
         read.await.into_iter().flatten().collect()
     }
 
-    /// `script`, which does `action`, with a record of how that ends, if there is a run to record.
-    pub(super) fn recorded(&self, host: &Host, script: Script, action: &Action) -> Script {
+    /// `script`, which does the `deed`, with a record of how that ends, if there is a run to record.
+    pub(super) fn recorded(&self, host: &Host, script: Script, deed: &Deed) -> Script {
         let Some(run) = &self.run else { return script };
-        let time = match action {
+        let time = match &deed.action {
             // One archive is packed for all hosts that get the same script, with the same time in it.
             Action::Upload { .. } => self.cargo.sent.get_or_init(now).clone(),
             _ => now(),
         };
-        self.site().recorded(host, script, action, Stamp { run, time: &time })
+        let stamp = Stamp { run, time: &time, undo: deed.back.is_some() };
+        self.site().recorded(host, script, &deed.action, stamp)
     }
 }
 

@@ -126,22 +126,25 @@ fn end(
 fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>, after: &Aftermath) -> HostEnd {
     let mine = || ends.into_iter().flatten();
     let switched = mine().find(|(phase, _)| *phase == Phase::Switch).map(|(_, end)| *end);
+    let lane = plan.lanes_of(Phase::Switch).find(|lane| lane.host == *host);
     let broken = mine().any(|(_, end)| matches!(end, LaneEnd::Broken { .. }));
     let serving = after.serving.contains(host);
     let skipped = plan.skipped.contains(host);
     let lost = !after.running.contains_key(host) && !skipped;
     let release = after.running.get(host).cloned().flatten();
     // It was released, nobody has put it back, and it does not run that: its app has crashed just now, or somebody was there.
-    let changed = switched == Some(&LaneEnd::Done) && release.as_ref() != Some(&plan.release.id);
+    let is_on_it = release.as_ref() == Some(&plan.release.id);
+    let changed = switched == Some(&LaneEnd::Done) && !is_on_it;
     let note = match switched {
         _ if skipped => "skipped: not reachable",
         _ if lost => "could not be asked",
-        Some(LaneEnd::Done) if release.as_ref() == Some(&plan.release.id) => "released",
+        Some(LaneEnd::Done) if is_on_it => "released",
         Some(LaneEnd::Done) => "changed since it was released",
+        Some(end) if is_on_it && lane.is_some_and(|lane| end.leaves_app(lane)) => "left running, nothing to go back to",
         Some(LaneEnd::TakenBack) => "put back with the others",
         Some(LaneEnd::Restored { .. }) => "put back",
         Some(LaneEnd::Broken { .. }) => "could not be put back",
-        None if release.as_ref() == Some(&plan.release.id) => "ran it before",
+        None if is_on_it => "ran it before",
         Some(LaneEnd::Untouched) | None => "not touched",
     };
     HostEnd {

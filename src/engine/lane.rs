@@ -37,6 +37,18 @@ pub enum LaneEnd {
     Untouched,
 }
 
+impl LaneEnd {
+    /// Whether `lane`, which was taken back, has left an app where none was before.
+    #[must_use]
+    pub fn leaves_app(&self, lane: &Lane) -> bool {
+        match self {
+            Self::Restored { step, .. } => lane.leaves_app(*step),
+            Self::TakenBack => lane.leaves_app(lane.steps.len()),
+            Self::Done | Self::Broken { .. } | Self::Untouched => false,
+        }
+    }
+}
+
 /// The state of a lane that the scheduler keeps.
 #[derive(Debug, Clone)]
 pub(super) enum LaneState {

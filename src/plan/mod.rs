@@ -129,6 +129,15 @@ impl Lane {
         self.steps.iter().any(|step| step.action == Action::Drain)
     }
 
+    /// Whether an app stays that the lane has begun, once the steps up to and with the one at `reached` are taken back: before the
+    /// first deploy there was none, so there is nothing that could be started in its place.
+    #[must_use]
+    pub fn leaves_app(&self, reached: usize) -> bool {
+        let nothing_before =
+            |undo: &[Action]| matches!(undo, [Action::Activate { release: None, instances }] if !instances.is_empty());
+        self.steps.iter().take(reached.saturating_add(1)).any(|step| nothing_before(&step.undo))
+    }
+
     /// What takes back the steps up to and with the one at `reached`, last step first, each with the place of its step.
     pub fn undo_from(&self, reached: usize) -> impl Iterator<Item = (usize, &Action)> {
         let steps = self.steps.iter().enumerate().take(reached + 1).rev();

@@ -44,7 +44,7 @@ pub fn show(plan: &Plan, observed: Option<&Observation>, detail: Detail, paint: 
 }
 
 impl Plan {
-    /// `OLD → NEW on 8 hosts`, and that it is a rollback.
+    /// `OLD → NEW on 8 hosts`, and that it is a rollback. Where every host runs the release and only the rest is to be done, that.
     #[must_use]
     pub fn headline(&self, paint: Paint) -> String {
         let old = match &self.replaces[..] {
@@ -53,6 +53,10 @@ impl Plan {
             all => format!("{} releases", all.len()),
         };
         let count = match self.switched().len() {
+            0 => {
+                let verb = if self.verb == Verb::Rollback { "rollback: " } else { "" };
+                return format!("{verb}no host to switch to {}", self.release.id);
+            }
             1 => "1 host".to_owned(),
             count => format!("{count} hosts"),
         };
@@ -63,8 +67,12 @@ impl Plan {
     /// The hosts whose release changes.
     #[must_use]
     pub fn switched(&self) -> BTreeSet<&HostName> {
-        let waves = self.waves.iter().filter(|wave| wave.phase == Phase::Switch);
-        waves.flat_map(|wave| &wave.lanes).map(|lane| &lane.host).collect()
+        self.lanes_of(Phase::Switch).map(|lane| &lane.host).collect()
+    }
+
+    /// The lanes of all waves of the phase.
+    pub fn lanes_of(&self, phase: Phase) -> impl Iterator<Item = &Lane> {
+        self.waves.iter().filter(move |wave| wave.phase == phase).flat_map(|wave| &wave.lanes)
     }
 
     /// The fewest hosts of the fleet that serve at any time; `None` if no host leaves service.

@@ -6,7 +6,8 @@ use super::answer::words;
 use super::render::command;
 use super::{LEAST_FREE_KB, Site};
 use crate::model::{
-    BadRelease, Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source, discreet,
+    BadRelease, Fingerprint, Host, HostFacts, Instance, InstanceFacts, Problem, Reach, Release, Size, Source, Template,
+    discreet,
 };
 use crate::transport::{Output, Script, word};
 
@@ -29,13 +30,15 @@ pub fn look(site: &Site<'_>, host: &Host, purpose: Purpose, coming: Option<&Fing
         Purpose::Return => (0, 0),
         Purpose::Deploy | Purpose::Status => (room.bytes.div_ceil(1024).max(LEAST_FREE_KB), room.entries + 16),
     };
+    let stop = recipe.preboot.as_ref().map(|preboot| &preboot.stop);
     let script = site.process(host, include_str!("scripts/observe.sh"), None, &recipe.instances());
     site.with_routes(script, host)
         .with("PURPOSE", if purpose == Purpose::Status { "status" } else { "deploy" })
         .with("MEMORY", if purpose != Purpose::Status && recipe.preboot.is_some() { "yes" } else { "" })
         .with("DIGEST", coming.map(Fingerprint::as_str).unwrap_or_default())
         .with_lines("LINKED_FILES", &recipe.release.linked_files)
-        .with_lines("SUDO", sudo_commands(site, host))
+        .with_lines("SUDO", sudo_commands(site, host, &[Some(&recipe.app.restart), stop]))
+        .with_lines("SUDO_LOGS", sudo_commands(site, host, &[recipe.app.logs.as_ref()]))
         .with_lines("TOOLS", tools(Some(&recipe.release.source).filter(|_| purpose == Purpose::Deploy)))
         .with("NEED_KB", least.to_string())
         .with("NEED_INODES", inodes.to_string())
@@ -64,14 +67,12 @@ fn tools(source: Option<&Source>) -> Vec<&'static str> {
     tools
 }
 
-/// What the recipe's commands run by `sudo`, for `sudo -l` to judge: `-u USER` where there is one, `--`, and the command,
+/// What `commands` of the recipe run by `sudo` for its instances, for `sudo -l` to judge: `-u USER` where there is one, `--`, and the command,
 /// quoted.
-fn sudo_commands(site: &Site<'_>, host: &Host) -> Vec<String> {
-    let recipe = site.recipe;
+fn sudo_commands(site: &Site<'_>, host: &Host, commands: &[Option<&Template>]) -> Vec<String> {
     let scope = |instance| crate::model::Scope { instance: Some(instance), ..site.scope(host) };
-    let commands = || [Some(&recipe.app.restart), recipe.preboot.as_ref().map(|preboot| &preboot.stop)];
-    let each = |instance| commands().into_iter().flatten().map(move |one| command(one, &scope(instance)));
-    recipe.instances().into_iter().flat_map(each).flat_map(|command| run_by_sudo(&command)).collect()
+    let each = |instance| commands.iter().flatten().map(move |one| command(one, &scope(instance)));
+    site.recipe.instances().into_iter().flat_map(each).flat_map(|command| run_by_sudo(&command)).collect()
 }
 
 /// The commands in `text` that are surely run by `sudo`, as far as they can be known without running the rest.

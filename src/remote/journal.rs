@@ -8,13 +8,15 @@ use crate::transport::{Output, Script};
 
 pub(super) const JOURNAL: &str = include_str!("scripts/journal.sh");
 
-/// Whose records they are, and when the script is sent.
+/// Whose records they are, and of what.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
     /// The run.
     pub run: &'a RunId,
-    /// The time of this machine, in UTC.
+    /// When the script is sent, by the time of this machine, in UTC.
     pub time: &'a str,
+    /// Whether it takes another step back.
+    pub undo: bool,
 }
 
 /// A record about a run as a whole.
@@ -49,6 +51,7 @@ impl Site<'_> {
         self.stamped(host, script.between("begin_step\n(\n", "\n)\nleave_step $?\n"), stamp)
             .with("JOURNAL_STEP", action.to_string())
             .with("JOURNAL_RELEASE", action.release().map(ReleaseId::as_str).unwrap_or_default())
+            .with("JOURNAL_UNDO", if stamp.undo { "yes" } else { "" })
     }
 
     fn stamped(&self, host: &Host, script: Script, stamp: Stamp<'_>) -> Script {

@@ -164,6 +164,16 @@ impl Board {
             && !self.failed.iter().any(fails)
     }
 
+    /// How the host of `at` is left, whose lane has come to `end` and was taken back.
+    #[must_use]
+    pub fn left(&self, at: LaneRef, end: &LaneEnd) -> &'static str {
+        if end.leaves_app(&self.plan.waves[at.wave].lanes[at.lane]) {
+            "current only: nothing to go back to"
+        } else {
+            "as it was before"
+        }
+    }
+
     /// What is shipped.
     #[must_use]
     pub fn release(&self) -> &Release {

@@ -37,7 +37,7 @@ pub fn lasting(board: &Board, news: &News, paint: Paint) -> Vec<String> {
                 }
                 LaneEnd::Restored { .. } | LaneEnd::TakenBack if board.plan.waves[at.wave].phase == Phase::Switch => {
                     let back = paint.sign(Sign::Back);
-                    format!("{} {host}  as it was before", paint.wait(back))
+                    format!("{} {host}  {}", paint.wait(back), board.left(*at, end))
                 }
                 LaneEnd::Broken { undo, .. } => {
                     format!("{cross} {host}  {}: {undo} failed", paint.bad("needs a person"))

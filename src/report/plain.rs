@@ -204,7 +204,7 @@ impl Plain {
                 self.line(board.now, host.as_str(), "done", &paint.good(format!("{words:<38}")), &board.counts());
             }
             LaneEnd::Restored { .. } | LaneEnd::TakenBack => {
-                let words = paint.wait(format!("{:<38}", "as it was before"));
+                let words = paint.wait(format!("{:<38}", board.left(at, end)));
                 self.line(board.now, host.as_str(), "restored", &words, &board.counts());
             }
             LaneEnd::Broken { undo, trouble, .. } => {

@@ -48,7 +48,7 @@ pub fn log(run: &Run, paint: Paint) -> String {
     lines.push(String::new());
     let mut table = Table::default();
     for line in LogLine::of(run) {
-        let what = if line.what == "began" { began(run, line.host) } else { clean(line.what) };
+        let what = if line.what == "began" { began(run, line.host) } else { line.deed() };
         let took = line.took.map(|took| format!("{}s", clean(took))).unwrap_or_default();
         let result = line.result.map(clean).unwrap_or_default();
         let tone = if result == "failed" { Tone::Bad } else { Tone::Plain };
@@ -71,6 +71,9 @@ pub struct LogLine<'a> {
     time: &'a str,
     host: &'a HostName,
     what: &'a str,
+    /// Whether it took another step back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    undo: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,11 +96,17 @@ impl<'a> LogLine<'a> {
             time: &record.time,
             host,
             what: record.field("do").unwrap_or(&record.kind),
+            undo: record.field("undo").is_some(),
             release: record.field("release"),
             result: record.field("result").or_else(|| record.field("outcome")),
             took: record.field("took"),
             why: record.field("why"),
         }
+    }
+
+    /// What was done, for people.
+    fn deed(&self) -> String {
+        format!("{}{}", if self.undo { "undo: " } else { "" }, clean(self.what))
     }
 }
 
@@ -165,7 +174,7 @@ pub fn unfinished(run: &Run, running: &BTreeMap<HostName, Option<ReleaseId>>, pa
     for host in run.hosts.keys() {
         let last = run.records.iter().rfind(|(on, _)| on == host).map(|(host, record)| LogLine::line(host, record));
         let last = last.map(|line| {
-            format!("last: {} {}", clean(line.what), line.result.map(clean).unwrap_or_default()).trim_end().to_owned()
+            format!("last: {} {}", line.deed(), line.result.map(clean).unwrap_or_default()).trim_end().to_owned()
         });
         let runs = match running.get(host) {
             Some(Some(release)) => release.to_string(),

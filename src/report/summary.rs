@@ -291,6 +291,7 @@ fn go_on_or_back(on: &str, back: Option<String>) -> Vec<String> {
 
 fn count(plan: &Plan) -> String {
     match plan.switched().len() {
+        0 => "no host switched".to_owned(),
         1 => "1 host".to_owned(),
         count => format!("{count} hosts"),
     }

@@ -11,8 +11,8 @@ mod target;
 use std::sync::LazyLock;
 
 use crate::model::{
-    Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId, SelectorError,
-    StrategyName, View,
+    EnvironmentName, Host, HostFacts, HostName, Inventory, Observation, Options, Recipe, Release, ReleaseId,
+    SelectorError, StrategyName, View,
 };
 use crate::plan::{Plan, Wave, lint};
 
@@ -90,25 +90,24 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// The way out.
+    /// The way out, in `environment`.
     #[must_use]
-    pub fn help(&self) -> String {
+    pub fn help(&self, environment: &EnvironmentName) -> String {
         match self {
             Self::Selector(_) | Self::NoHosts { .. } => {
-                "`shipit hosts ENV` lists the hosts with their roles and labels".to_owned()
+                format!("`shipit hosts {environment}` lists the hosts with their roles and labels")
             }
             Self::Floor { serving, fleet, .. } if serving == fleet => {
                 "all hosts serve: lower `min-serving`, so that there is room for one to leave".to_owned()
             }
-            Self::Floor { .. } => "mend the hosts that do not serve (`shipit status ENV` shows them), or lower \
-                 `min-serving` if fewer will do"
-                .to_owned(),
+            Self::Floor { .. } => format!(
+                "mend the hosts that do not serve (`shipit status {environment}` shows them), or lower `min-serving` if fewer will do"
+            ),
             Self::Recipe { .. } => "mend the recipe, or choose `--strategy rolling`".to_owned(),
             Self::Unsafe { .. } => "please report it with the inventory and the recipe; nothing was changed".to_owned(),
-            Self::NotThere { .. } => {
-                "`shipit releases ENV` lists which host has which; pick those with `--only`, or deploy from the source"
-                    .to_owned()
-            }
+            Self::NotThere { .. } => format!(
+                "`shipit releases {environment}` lists which host has which; pick those with `--only`, or deploy from the source"
+            ),
         }
     }
 }

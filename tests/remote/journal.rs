@@ -16,7 +16,7 @@ const TIME: &str = "2026-11-21T02:17:10.123Z";
 
 fn stamped<T>(use_it: impl FnOnce(Stamp<'_>) -> T) -> T {
     let run: RunId = RUN.parse().unwrap();
-    use_it(Stamp { run: &run, time: TIME })
+    use_it(Stamp { run: &run, time: TIME, undo: false })
 }
 
 /// A note about the run as a whole, which the run's guard takes down.
@@ -44,7 +44,8 @@ fn journal(rig: &Rig) -> Journal {
 fn words(journal: &Journal) -> Vec<String> {
     let word = |record: &shipit::model::Record| {
         assert_eq!((record.time.as_str(), record.run.as_str()), (TIME, RUN));
-        let fields = ["do", "release", "result", "why", "who", "outcome"].iter().filter_map(|name| record.field(name));
+        let fields =
+            ["do", "undo", "release", "result", "why", "who", "outcome"].iter().filter_map(|name| record.field(name));
         [record.kind.as_str()].into_iter().chain(fields).collect::<Vec<_>>().join(" ")
     };
     journal.records.iter().map(word).collect()
@@ -92,6 +93,9 @@ fn a_run_its_steps_and_their_failures_are_noted() {
         assert_eq!(step(&rig, &task).code(), Some(7), "{}", shell.name);
         let warm = Action::Warm { release: id(NEW), instances: vec![] };
         step(&rig, &warm).ok();
+        let script = rig.site().script(rig.host(), &warm).unwrap();
+        let back = |stamp: Stamp<'_>| rig.site().recorded(rig.host(), script, &warm, Stamp { undo: true, ..stamp });
+        rig.run(&stamped(back)).ok();
         note(&rig, "ended", &[("outcome", "mixed")], &[]);
         let journal = journal(&rig);
         assert_eq!(journal.broken, 0, "{}", shell.name);
@@ -100,6 +104,7 @@ fn a_run_its_steps_and_their_failures_are_noted() {
             format!("step task clear {NEW} ok"),
             format!("step task clear {NEW} failed task clear failed"),
             format!("step warm {NEW} ok"),
+            format!("step warm yes {NEW} ok"),
             "ended mixed".to_owned(),
         ];
         assert_eq!(words(&journal), wanted, "{}", shell.name);

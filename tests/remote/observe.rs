@@ -184,5 +184,12 @@ fn sudo_itself_is_asked() {
             allow it in sudoers: {user} ALL=(root) NOPASSWD: /usr/bin/env K\\=v a b@{port}"
             )]
         );
+        // What only tells more of a failure stands in nobody's way.
+        rig.recipe.app.restart = Template::parse("true").unwrap();
+        rig.recipe.app.logs = Some(Template::parse("sudo -n tail app-{port}.log").unwrap());
+        let facts = observe(&rig, Purpose::Deploy, Size::default());
+        assert_eq!(facts.problems, [], "{}", shell.name);
+        let note = format!("{user} may not run `sudo -n tail app-{port}.log` without a password");
+        assert_eq!(facts.notes.iter().map(|one| &one.what).collect::<Vec<_>>(), [&note], "{}", shell.name);
     }
 }

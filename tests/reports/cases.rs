@@ -17,6 +17,7 @@ pub const CASES: &[(&str, Tell)] = &[
         Story { gate: StepResult::Failed(failure), ..Story::new(plan(8, 1, 2, 6)) }
     }),
     ("put-back", || Story::new(plan(8, 0, 1, 6)).with_fault(unhealthy)),
+    ("first-refused", || Story::new(first(plan(4, 0, 4, 2))).with_fault(unwatched)),
     ("broken", || {
         Story::new(plan(8, 0, 2, 6)).with_fault(|host, action, undo| match action {
             Action::Activate { .. } if undo && host == "web3" => Some((
@@ -112,6 +113,23 @@ pub const CASES: &[(&str, Tell)] = &[
         })
     }),
 ];
+
+/// The same where nothing was before.
+fn first(mut plan: Plan) -> Plan {
+    plan.replaces.clear();
+    let steps = plan.waves.iter_mut().flat_map(|wave| &mut wave.lanes).flat_map(|lane| &mut lane.steps);
+    for step in steps {
+        if let Action::Activate { instances, .. } = &step.action {
+            step.undo = vec![Action::Activate { release: None, instances: instances.clone() }];
+        }
+    }
+    plan
+}
+
+fn unwatched(host: &str, action: &Action, undo: bool) -> Option<(StepResult, f64)> {
+    let failure = || Failure::new("web3 answered 14 of 212 requests with 5xx, the others 0 of 1,490");
+    (host == "web3" && !undo && *action == Action::Watch).then(|| (StepResult::Failed(failure()), 5.0))
+}
 
 /// The same as a rollback: what is released had been there before.
 fn rollback(mut plan: Plan) -> Plan {

@@ -47,6 +47,8 @@ pub fn runs() -> Vec<Run> {
             let why = "503 from http://127.0.0.1:4040/okcomputer \u{1b}[2J";
             let step = [("do", "health"), ("release", OLD), ("result", "failed"), ("took", "60.0"), ("why", why)];
             records.push(record("20T12:00:03.400", BACK, "step", &step));
+            let step = [("do", "restart on y"), ("undo", "yes"), ("result", "ok"), ("took", "1.1")];
+            records.push(record("20T12:01:04.100", BACK, "step", &step));
         }
         records.push(record("20T12:01:10.000", BACK, "ended", &[("outcome", "mixed"), ("code", "21")]));
         records.push(record("21T02:17:10.000", CUT, "began", &began("deploy", "bob\u{202e}@laptop", NEW, OLD)));

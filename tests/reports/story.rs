@@ -292,10 +292,15 @@ impl World {
 
     fn outcome(&self, now: f64) -> Outcome {
         let plan = &self.story.plan;
-        let mut running: BTreeMap<_, _> = plan.fleet.iter().map(|host| (host.clone(), Some(id(OLD)))).collect();
+        let before = || plan.replaces.first().cloned();
+        let mut running: BTreeMap<_, _> = plan.fleet.iter().map(|host| (host.clone(), before())).collect();
         for (at, end) in self.scheduler.ends() {
+            let lane = &plan.waves[at.wave].lanes[at.lane];
             match end {
                 LaneEnd::Done if plan.waves[at.wave].phase == Phase::Switch => {
+                    running.insert(self.host(at), Some(id(NEW)));
+                }
+                _ if end.leaves_app(lane) => {
                     running.insert(self.host(at), Some(id(NEW)));
                 }
                 LaneEnd::Broken { .. } => {

@@ -22,7 +22,7 @@ check_include() {
     fi
     check_directory
     find_master || problem "$WHY_NO_MASTER" "start nginx, or name its pid file: [hotswap] pid = \"…\""
-    check_sudo || return 0
+    check_sudo "$SUDO" problem || return 0
     # Whoever prints it all has tested it.
     if ! dump; then
         nginx_command test "$ROUTE_TEST" || {

@@ -152,24 +152,24 @@ in_sudoers() {
     printf '%s' "$program${*:+ $*}" | sed 's/[\\,:=]/\\&/g'
 }
 
-# check_sudo: whether each line of SUDO (`-u USER`, where there is one, `--`, and a command, its words quoted) may be run without a
-# password; sudo itself is asked. Fails if one may not.
+# check_sudo COMMANDS WORD: whether each line of COMMANDS (`-u USER`, where there is one, `--`, and a command, its words quoted) may be
+# run without a password; sudo itself is asked. Fails if one may not, and WORD says what that is: a `problem` or a `note`.
 check_sudo() {
     allowed=0
     while read -r command; do
         [ -n "$command" ] || continue
         command -v sudo >/dev/null 2>&1 || {
-            problem "the recipe uses sudo, which is not installed" "install sudo, or do without it"
+            printf '%s the recipe uses sudo, which is not installed\tinstall sudo, or do without it\n' "$2"
             return 1
         }
         user=${command#-u }
         [ "$user" != "$command" ] && user=${user%% *} || user=root
         eval "sudo -n -l $command" >/dev/null 2>&1 && continue
-        problem "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
+        printf '%s %s\t%s\n' "$2" "$(id -un) may not run \`sudo -n ${command#-- }\` without a password" \
             "allow it in sudoers: $(id -un) ALL=($user) NOPASSWD: $(eval "in_sudoers ${command#*-- }")"
         allowed=1
     done <<END
-$SUDO
+$1
 END
     return "$allowed"
 }

@@ -1,7 +1,8 @@
 # The journal of a host: one line a record, the oldest first, for people and for `shipit runs`, `logs` and `resume`.
 #
 # Data: JOURNAL (the file) JOURNAL_RUN (empty: nothing is recorded) JOURNAL_TIME (now, by the clock of whoever sent the script or the note,
-# which is one for all hosts; empty: by the host's own); for a step, JOURNAL_STEP and JOURNAL_RELEASE
+# which is one for all hosts; empty: by the host's own); for a step, JOURNAL_STEP, JOURNAL_RELEASE and
+# JOURNAL_UNDO (set: it takes another step back)
 #
 # A line is SUM, TIME in UTC, RUN, KIND and any number of NAME=VALUE, split by tabs. SUM is that of the rest of the line, so
 # that one that was cut off by a crash or changed by hand is known as such.
@@ -38,7 +39,7 @@ begin_step() {
 end_step() {
     read -r journal_now _ </proc/uptime
     took=$((${journal_now%.*}${journal_now#*.} - ${JOURNAL_BEGAN%.*}${JOURNAL_BEGAN#*.}))
-    record step "do=$JOURNAL_STEP" ${JOURNAL_RELEASE:+"release=$JOURNAL_RELEASE"} "result=$1" "took=$((took / 100)).$((took % 100 / 10))" ${2:+"why=$2"}
+    record step "do=$JOURNAL_STEP" ${JOURNAL_UNDO:+undo=yes} ${JOURNAL_RELEASE:+"release=$JOURNAL_RELEASE"} "result=$1" "took=$((took / 100)).$((took % 100 / 10))" ${2:+"why=$2"}
 }
 
 # leave_step CODE: records the end of a step whose script ended with CODE, and ends so. With 1 it has said why, and fail has noted it.

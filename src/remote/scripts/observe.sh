@@ -1,6 +1,6 @@
 # Looks at a host: what is on it, what runs, and what stands in the way of a deploy. Changes nothing.
 #
-# Data: ROOT DIGEST LINKED_FILES SUDO TOOLS NEED_KB NEED_INODES PURPOSE MEMORY (whether it counts), and those of process.sh and routed.sh
+# Data: ROOT DIGEST LINKED_FILES SUDO SUDO_LOGS TOOLS NEED_KB NEED_INODES PURPOSE MEMORY (whether it counts), and those of process.sh and routed.sh
 # Answers, besides the common ones:
 #   current ID | confirmed ID | bad ID FINGERPRINT TIME WHO | release ID FINGERPRINT ORIGIN | instance PORT RELEASE HEALTHY |
 #   route PORT up|down | cached | warm SECONDS | memory PORT KB | available KB | problem WHAT<tab>HELP |
@@ -128,7 +128,9 @@ if [ "$PURPOSE" = deploy ]; then
     look_at_disk
     look_at_links
     look_at_tools
-    check_sudo
+    check_sudo "$SUDO" problem
+    # Without it a failure comes without the app's own words, and that is no reason to refuse a deploy.
+    check_sudo "$SUDO_LOGS" note
 fi
 LISTENERS='' PASSING=''
 [ "$PROOF" != process ] || { survey; ask_listeners; }
