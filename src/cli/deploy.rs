@@ -54,7 +54,7 @@ pub async fn carry_out(app: &App, wish: &Wish, yes: bool) -> Exit {
     } else if prepared.project.inventory.protected && !yes && !asked(&prepared.plan, &mut cancels).await {
         app.refuse(Exit::NotConfirmed, "not confirmed; nothing was changed", None)
     } else {
-        let mut show = Show::new(app, run, now);
+        let mut show = Show::new(app, run);
         prepared.fleet.record(show.run.clone());
         let diary = Diary::new(wish, &prepared);
         diary.begin(app, &prepared).await;
@@ -138,8 +138,9 @@ struct Show {
 }
 
 impl Show {
-    fn new(app: &App, run: RunId, now: Timestamp) -> Self {
-        Self { began: Instant::now(), run, reporters: app.settings.reporters(&app.around, now) }
+    /// From here on time is counted; that of connecting, and of waiting for the lock, has passed before.
+    fn new(app: &App, run: RunId) -> Self {
+        Self { began: Instant::now(), run, reporters: app.settings.reporters(&app.around, Timestamp::now()) }
     }
 }
 
