@@ -132,8 +132,8 @@ fn host_end(host: &HostName, plan: &Plan, ends: Option<&Vec<(Phase, &LaneEnd)>>,
     let skipped = plan.skipped.contains(host);
     let lost = !after.running.contains_key(host) && !skipped;
     let release = after.running.get(host).cloned().flatten();
-    // It was released, nobody has put it back, and it does not run that: its app has crashed just now, or somebody was there.
     let is_on_it = release.as_ref() == Some(&plan.release.id);
+    // It was released, nobody has put it back, and it does not run that: its app has crashed just now, or somebody was there.
     let changed = switched == Some(&LaneEnd::Done) && !is_on_it;
     let note = match switched {
         _ if skipped => "skipped: not reachable",
