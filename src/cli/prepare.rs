@@ -126,10 +126,7 @@ pub async fn prepare(
             None => Ok(()),
         };
         let result = match locked {
-            Ok(()) => {
-                wish.preface.iter().for_each(|words| say::line(words));
-                find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await
-            }
+            Ok(()) => find_out(app, wish, &project, &mut fleet, &hosts.picked, made, options).await,
             Err(exit) => Err(exit),
         };
         (fleet, result)
@@ -217,6 +214,12 @@ async fn find_out(
     let routed = if options.strategy.uses_local_nginx() { picked } else { &[] };
     let (mut observed, past) =
         look(fleet, wish, made.as_ref(), &look_at(inventory, recipe, picked), picked, routed).await;
+    if let Some(run) = wish.resumes.as_ref().filter(|run| Run::unfinished(&past.runs).is_none_or(|one| one.id != **run))
+    {
+        app.note(&format!("{run} has come to its end meanwhile: `shipit runs {}` shows it", inventory.environment));
+        return Err(Exit::Done);
+    }
+    wish.preface.iter().for_each(|words| say::line(words));
     options.skipped = skipped(app, wish, inventory, recipe, &observed, picked, &options)?;
     let picked: Vec<&Host> = picked.iter().copied().filter(|host| !options.skipped.contains(&host.name)).collect();
     let names_one_out = |host: &&Host| observed.hosts.get(&host.name).is_some_and(HostFacts::is_misrouted);
@@ -264,7 +267,7 @@ struct Past {
     broken: Vec<(HostName, usize)>,
 }
 
-/// Looks at the fleet; a rollback at its history, too.
+/// Looks at the fleet; who goes back or on, at its history, too.
 async fn look(
     fleet: &Fleet<OpenSsh>,
     wish: &Wish,
@@ -278,11 +281,13 @@ async fn look(
         (What::Again(release, _), _) => Some((release, crate::model::Size::default())),
         _ => None,
     };
-    if wish.what.verb() == Verb::Deploy {
-        return (fleet.observe_routed(hosts, Purpose::Deploy, coming, routed).await, Past::default());
+    let is_rollback = wish.what.verb() == Verb::Rollback;
+    let purpose = if is_rollback { Purpose::Return } else { Purpose::Deploy };
+    let seen = fleet.observe_routed(hosts, purpose, coming, routed);
+    if !is_rollback && wish.resumes.is_none() {
+        return (seen.await, Past::default());
     }
-    let (observed, journals) =
-        futures::join!(fleet.observe_routed(hosts, Purpose::Return, coming, routed), fleet.journals(picked, RECENT));
+    let (observed, journals) = futures::join!(seen, fleet.journals(picked, RECENT));
     let broken = journals.iter().map(|(host, journal)| (host.clone(), journal.broken)).collect();
     (observed, Past { runs: Run::merge(&journals), broken })
 }
