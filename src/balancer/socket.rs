@@ -23,8 +23,12 @@ const LEAVING: &str = include_str!("scripts/leaving.sh");
 /// haproxy answers from memory within milliseconds; what takes longer than this is not going to come.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// An exec adds a shell and an interpreter to [`ANSWER`].
-const EXEC: Duration = Duration::from_secs(10);
+/// A line that is dead is noticed after 9 s or so ([`crate::transport::Limits::alive_count`]) and made anew; whoever has sent something into
+/// it waits for that.
+const DEAD_LINE: Duration = Duration::from_secs(12);
+
+/// An exec adds a shell and an interpreter to [`ANSWER`], or to what [`DEAD_LINE`] is for.
+const EXEC: Duration = Duration::from_secs(15);
 
 /// The search for a way tries six programs at most, each for [`ANSWER`].
 const SEARCH: Duration = Duration::from_secs(40);
@@ -66,6 +70,14 @@ pub struct SocketError {
     pub help: Option<String>,
 }
 
+/// What became of one try.
+enum Fault {
+    /// The line broke. There may be another one by now.
+    Broken(SocketError),
+    /// Anything else.
+    Final(SocketError),
+}
+
 impl<S: Session> Socket<S> {
     /// The socket at `path` on the host of `session`. Nothing is opened yet.
     pub fn new(session: Arc<S>, path: String) -> Self {
@@ -79,16 +91,20 @@ impl<S: Session> Socket<S> {
 
     /// Sends `commands`, joined by `;`, on one connection, and returns all that is answered.
     ///
-    /// May send them twice, when haproxy is being reloaded: all that shipit sends is idempotent.
+    /// May send them twice, when haproxy is being reloaded or the line breaks: all that shipit sends is idempotent.
     pub async fn ask(&self, commands: &str) -> Result<String, SocketError> {
         let way = self.way.get_or_try_init(|| self.find()).await?;
-        let began = Instant::now();
+        let mut began = Instant::now();
+        let mut broke = false;
         loop {
             match self.by(way, commands).await {
                 Ok(answer) => return Ok(answer),
-                Err(_) if began.elapsed() < RELOAD => sleep(AGAIN).await,
-                Err(fault) => return Err(fault),
+                // It may have been dead for long before that was noticed.
+                Err(Fault::Broken(_)) if !broke => (broke, began) = (true, Instant::now()),
+                Err(_) if began.elapsed() < RELOAD => {}
+                Err(Fault::Broken(error) | Fault::Final(error)) => return Err(error),
             }
+            sleep(AGAIN).await;
         }
     }
 
@@ -97,7 +113,7 @@ impl<S: Session> Socket<S> {
     pub async fn leaving(&self, pid: u32, old: &[u32]) -> Result<Option<Vec<u32>>, SocketError> {
         let old: Vec<String> = old.iter().map(u32::to_string).collect();
         let script = Script::new(LEAVING).with("PID", pid.to_string()).with("OLD", old.join(" "));
-        let out = self.exec(&script, EXEC).await?;
+        let out = self.exec(&script, EXEC).await.map_err(SocketError::from)?;
         if out.lines().any(|line| line == "blind") {
             return Ok(None);
         }
@@ -106,77 +122,131 @@ impl<S: Session> Socket<S> {
 
     /// Finds a way by which `show info` is answered.
     async fn find(&self) -> Result<Way, SocketError> {
-        let forwarded = match timeout(ANSWER, self.session.forward(&self.path)).await {
-            Ok(Ok(local)) => match exchange(&local, "show info").await {
-                Ok(answer) if answer.contains("Version: ") => return Ok(Way::Forward(Mutex::new(local))),
-                Ok(_) => "not haproxy's runtime socket".to_owned(),
-                Err(fault) => fault.to_string(),
-            },
-            Ok(Err(fault)) => fault.to_string(),
-            Err(_) => ExecError::TimedOut(ANSWER).to_string(),
+        let forwarded = match self.forward().await {
+            Err(Fault::Broken(_)) => self.forward().await,
+            answer => answer,
         };
-        match self.carry("", "show info").await {
+        let forwarded = match forwarded {
+            Ok(local) => return Ok(Way::Forward(Mutex::new(local))),
+            Err(fault) => SocketError::from(fault).what,
+        };
+        match self.carry("", "show info").await.map_err(SocketError::from) {
             Ok((way, _)) => Ok(Way::Exec(way)),
-            Err(fault) => Err(SocketError { what: format!("{}; forward: {}", fault.what, clean(&forwarded)), ..fault }),
+            Err(fault) => Err(SocketError { what: format!("{}; forward: {forwarded}", fault.what), ..fault }),
         }
     }
 
-    async fn by(&self, way: &Way, commands: &str) -> Result<String, SocketError> {
+    /// A forward of the socket, on which haproxy answers.
+    async fn forward(&self) -> Result<PathBuf, Fault> {
+        let local = match timeout(ANSWER, self.session.forward(&self.path)).await {
+            Ok(Ok(local)) => local,
+            Ok(Err(fault)) => return Err(Fault::of_exec(&fault)),
+            Err(_) => return Err(Fault::of_exec(&ExecError::TimedOut(ANSWER))),
+        };
+        match exchange(&local, "show info").await {
+            Ok(answer) if answer.contains("Version: ") => Ok(local),
+            Ok(_) => Err(Fault::of_words("not haproxy's runtime socket")),
+            Err(error) => Err(Fault::of_io(&error)),
+        }
+    }
+
+    async fn by(&self, way: &Way, commands: &str) -> Result<String, Fault> {
         let answer = match way {
             Way::Forward(local) => self.through(local, commands).await?,
             Way::Exec(program) => self.carry(program, commands).await?.1,
         };
         // Even a success without words is an empty line.
         if answer.is_empty() {
-            return Err(SocketError { what: "the connection was closed without an answer".to_owned(), help: None });
+            return Err(Fault::of_words("the connection was closed without an answer"));
         }
         Ok(answer)
     }
 
-    /// Sends `commands` through the forward. If it ended with its connection, asks for another one, for the next try.
-    async fn through(&self, local: &Mutex<PathBuf>, commands: &str) -> Result<String, SocketError> {
+    /// Sends `commands` through the forward, or through another one if it ended with its connection.
+    async fn through(&self, local: &Mutex<PathBuf>, commands: &str) -> Result<String, Fault> {
         let path = local.lock().await.clone();
         let fault = match exchange(&path, commands).await {
             Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
-        if matches!(fault.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
-            let mut local = local.lock().await;
-            if *local == path
-                && let Ok(Ok(again)) = timeout(ANSWER, self.session.forward(&self.path)).await
-            {
-                *local = again;
-            }
+        if !matches!(fault.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
+            return Err(Fault::of_io(&fault));
         }
-        Err(SocketError { what: clean(&fault.to_string()), help: None })
+        let again = {
+            let mut local = local.lock().await;
+            if *local == path {
+                match timeout(DEAD_LINE, self.session.forward(&self.path)).await {
+                    Ok(Ok(again)) => *local = again,
+                    Ok(Err(fault)) => return Err(Fault::of_exec(&fault)),
+                    Err(_) => return Err(Fault::of_io(&fault)),
+                }
+            }
+            local.clone()
+        };
+        exchange(&again, commands).await.map_err(|fault| Fault::of_io(&fault))
     }
 
     /// Has `program` on the host carry `commands`, or any program if it is empty. Returns its name and the answer.
-    async fn carry(&self, program: &str, commands: &str) -> Result<(String, String), SocketError> {
+    async fn carry(&self, program: &str, commands: &str) -> Result<(String, String), Fault> {
         let script = Script::new(ASK).with("SOCKET", &self.path).with("WAY", program).with("COMMANDS", commands);
         let out = self.exec(&script, if program.is_empty() { SEARCH } else { EXEC }).await?;
         let (way, answer) = out.split_once('\n').unwrap_or((&out, ""));
         Ok((way.to_owned(), answer.to_owned()))
     }
 
-    async fn exec(&self, script: &Script, limit: Duration) -> Result<String, SocketError> {
+    async fn exec(&self, script: &Script, limit: Duration) -> Result<String, Fault> {
         let out = match timeout(limit, self.session.run(script, limit, &Progress::unheard())).await {
             Ok(Ok(out)) => out,
-            Ok(Err(fault)) => return Err(SocketError { what: clean(&fault.to_string()), help: None }),
-            Err(_) => return Err(SocketError { what: ExecError::TimedOut(limit).to_string(), help: None }),
+            Ok(Err(fault)) => return Err(Fault::of_exec(&fault)),
+            Err(_) => return Err(Fault::of_exec(&ExecError::TimedOut(limit))),
         };
         let said = out.stderr.lines().map(clean).collect::<Vec<_>>().join("; ");
         match out.code {
             0 => Ok(out.stdout),
-            NO_WAY => Err(SocketError {
+            NO_WAY => Err(Fault::Final(SocketError {
                 what: format!("no way to `{}` works: {said}", clean(&self.path)),
                 help: Some(
                     "see that the path is right and haproxy runs; then put the login into the socket's group (Debian: \
                      `haproxy`) and leave sshd's `AllowStreamLocalForwarding` on, or install socat there, or allow it by sudo"
                         .to_owned(),
                 ),
-            }),
-            code => Err(SocketError { what: format!("asking on the host ended with code {code}: {said}"), help: None }),
+            })),
+            code => Err(Fault::of_words(&format!("asking on the host ended with code {code}: {said}"))),
+        }
+    }
+}
+
+impl Fault {
+    fn of_words(what: &str) -> Self {
+        Self::Final(SocketError { what: clean(what), help: None })
+    }
+
+    fn of_exec(error: &ExecError) -> Self {
+        let told = SocketError { what: clean(&error.to_string()), help: None };
+        match error {
+            ExecError::Lost(_) => Self::Broken(told),
+            ExecError::TimedOut(_) => Self::Final(told),
+        }
+    }
+
+    /// An error of the local end of a forward: ssh, when it ends, takes it away.
+    fn of_io(error: &std::io::Error) -> Self {
+        let told = SocketError { what: clean(&error.to_string()), help: None };
+        match error.kind() {
+            ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::NotFound => Self::Broken(told),
+            _ => Self::Final(told),
+        }
+    }
+}
+
+impl From<Fault> for SocketError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Broken(error) | Fault::Final(error) => error,
         }
     }
 }
@@ -192,5 +262,5 @@ async fn exchange(path: &Path, commands: &str) -> std::io::Result<String> {
         stream.take(LONGEST).read_to_end(&mut answer).await?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    timeout(ANSWER, whole).await.unwrap_or_else(|_| Err(std::io::Error::other(ExecError::TimedOut(ANSWER))))
+    timeout(DEAD_LINE, whole).await.unwrap_or_else(|_| Err(std::io::Error::other(ExecError::TimedOut(DEAD_LINE))))
 }

@@ -122,10 +122,10 @@ impl End {
             // It may have been through a moment before.
             Self::Kill | Self::KillSecond => &[-9, 0],
             Self::Term | Self::Github => &[0, 20, 23],
-            // The line is there again within a second; one that was cut in the login is refused, and nothing was changed.
-            Self::CutHost | Self::CutBalancer => &[0, 11],
-            // A killed guard is replaced in that time, too, but a step that begins meanwhile is refused; a mute line is noticed later.
-            Self::GuardHost | Self::GuardBalancer | Self::MuteHost | Self::MuteBalancer => &[0, 20, 21],
+            // The line is there again within a second, and a mute one after nine; in the login it is refused, and nothing was changed.
+            Self::CutHost | Self::CutBalancer | Self::MuteHost | Self::MuteBalancer => &[0, 11],
+            // A killed guard is replaced in that time, too, but a step that begins meanwhile is refused.
+            Self::GuardHost | Self::GuardBalancer => &[0, 20, 21],
             Self::LoseHost | Self::LoseBalancer => &[0, 11, 20, 21, 22],
             Self::Second => &[0, 12],
         }
