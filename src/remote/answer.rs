@@ -22,14 +22,39 @@ pub fn judge(answer: Result<Output, ExecError>) -> StepResult {
     // Instances fail side by side, in any order; hosts that fail alike are to say the same.
     reasons.sort_unstable();
     reasons.dedup();
-    let what =
-        if reasons.is_empty() { format!("the script ended with code {}", output.code) } else { reasons.join("; ") };
+    let what = if reasons.is_empty() { format!("the script ended with code {}", output.code) } else { told(&reasons) };
     StepResult::Failed(Failure {
         what: discreet(&what),
         code: words(&output.stdout, "code").next().and_then(|code| code.parse().ok()),
         output: last_lines(&output.stderr),
         help: words(&output.stdout, "help").next().map(str::to_owned),
     })
+}
+
+/// The reasons as one text. Instances that failed for the same one have it told once: of a host with eight, the eighth says nothing new.
+fn told(reasons: &[&str]) -> String {
+    let mut told: Vec<(&str, Option<String>, Vec<&str>)> = Vec::new();
+    for reason in reasons {
+        let (instance, form) = form(reason).unzip();
+        match told.iter_mut().find(|(_, known, _)| form.is_some() && *known == form) {
+            Some((.., others)) => others.extend(instance),
+            None => told.push((reason, form, Vec::new())),
+        }
+    }
+    let texts = told.into_iter().map(|(reason, _, others)| match &others[..] {
+        [] => reason.to_owned(),
+        others => format!("{reason}; {} likewise", others.join(", ")),
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// The instance that a reason is about, and the reason without what sets it apart from another instance's.
+fn form(reason: &str) -> Option<(&str, String)> {
+    let (_, rest) = reason.split_once("instance ")?;
+    let instance = &rest[..rest.find(|c: char| !c.is_ascii_digit())?];
+    let tries = |(_, tail): &(&str, &str)| tail.ends_with(" tries");
+    let same = reason.rsplit_once(", ").filter(tries).map_or(reason, |(same, _)| same);
+    (!instance.is_empty()).then(|| (instance, same.replace(instance, "")))
 }
 
 /// Whether a script gave up because no guard of its deploy stood there.
@@ -89,6 +114,30 @@ mod tests {
             panic!()
         };
         assert_eq!(failure.what, "4040 is down; 4041 is down");
+    }
+
+    #[test]
+    fn instances_that_failed_alike_are_told_once() {
+        for (said, told) in [
+            (
+                "fail instance 4041 is late: no /4041/up, 7 tries\nfail instance 4040 is late: no /4040/up, 9 tries\n",
+                "instance 4040 is late: no /4040/up, 9 tries; 4041 likewise",
+            ),
+            (
+                "fail instance 4040 says 500\nfail instance 4041 says 404\nfail instance 4042 says 500\n",
+                "instance 4040 says 500; 4042 likewise; instance 4041 says 404",
+            ),
+            (
+                "fail the restart of instance 1 failed\nfail the restart of instance 2 failed\nfail the restart of instance 3 failed\n",
+                "the restart of instance 1 failed; 2, 3 likewise",
+            ),
+            ("fail no instance \nfail no instance at all\n", "no instance ; no instance at all"),
+        ] {
+            assert!(
+                matches!(judge(Ok(output(1, said))), StepResult::Failed(failure) if failure.what == told),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn an_app_may_name_its_release_itself() {
             drop(listener);
             let failed = never(&mut rig, NEW);
             assert!(failed.contains("no release that can be told"), "{failed}");
+            assert!(failed.contains("of the health page hold the release's id, such as"), "{failed}");
         }
     }
 }
@@ -182,7 +183,8 @@ fn a_process_of_no_release_is_told_with_the_ways_out() {
         drop(listener);
         let failed = never(&mut rig, NEW);
         assert!(
-            failed.contains("the process that listens there is of no release") && failed.contains("header:X-Release"),
+            failed.contains("the process that listens there works in no release")
+                && failed.contains("header:X-Release"),
             "{failed}"
         );
     }
@@ -253,7 +255,11 @@ fn where_the_process_is_another_users_its_socket_tells() {
         // The restart did nothing: whoever listens listened before.
         rig.activate(Some(NEW)).ok();
         let failed = never(&mut rig, NEW);
-        assert!(failed.contains("may not be looked at"), "{}: {failed}", shell.name);
+        assert!(
+            failed.contains("may not be looked at") && failed.contains("run shipit as the app's user"),
+            "{}: {failed}",
+            shell.name
+        );
         drop((app, listener));
         let listener = TcpListener::bind(address).unwrap();
         let _app = App::start(&new, &listener);

@@ -95,6 +95,19 @@ pause() {
     [ "$wait" -le "$most" ] || wait=$most
 }
 
+# way_to_tell: what makes known which release an app runs that is healthy.
+way_to_tell() {
+    where=body
+    [ "$PROOF" != header ] || where="header $HEADER"
+    [ "$PROOF" = process ] || {
+        printf '%s' "let the $where of the health page hold the release's id, such as $RELEASE, or a path with it"
+        return
+    }
+    way='let the app stay in the directory that it is started in, which is to be current'
+    ! is_hidden || way="run shipit as the app's user, allow it sudo"
+    printf '%s' "$way, or let the health page name the release: [health] release = \"header:X-Release\""
+}
+
 gave_up() {
     if [ -n "$COMMAND" ]; then
         scratch
@@ -104,7 +117,7 @@ gave_up() {
     fi
     case $WHY in
         *'no release that can be told'*)
-            fail "instance $PORT is $WHY" "run shipit as the app's user, allow it sudo, or let the health page name the release: [health] release = \"header:X-Release\"" ;;
+            fail "instance $PORT is $WHY" "$(way_to_tell)" ;;
     esac
     # Without the app's own words this is hard to mend.
     advice=''

@@ -167,10 +167,7 @@ is_noted() {
 # by_socket: where the process is another user's, its socket tells. One that was not there before the restart was opened by
 # a process that began after current was switched, as were all after a reboot. Sets RUNNING and HOLDERS.
 by_socket() {
-    case "$HIDDEN " in
-        *" $PORT "*) ;;
-        *) return 1 ;;
-    esac
+    is_hidden || return 1
     boot='' release='' others=''
     read -r boot release others 2>/dev/null <"$ROOT/.shipit/sockets/$PORT" || return 1
     this_boot
@@ -285,10 +282,22 @@ $LISTENERS
 END
     [ -z "$RUNNING" ] || return 0
     ! by_socket || return 0
-    case " $SOCKETS" in
-        *" $PORT:"*) SEEN='the process that listens there is of no release, or may not be looked at' ;;
-        *) SEEN='nothing listens there' ;;
+    if is_hidden; then
+        SEEN="the process that listens there is another user's, and may not be looked at"
+    else
+        case " $SOCKETS" in
+            *" $PORT:"*) SEEN='the process that listens there works in no release that can be seen' ;;
+            *) SEEN='nothing listens there' ;;
+        esac
+    fi
+}
+
+# is_hidden: whether the process of the instance PORT is another user's, which we may not look at.
+is_hidden() {
+    case "$HIDDEN " in
+        *" $PORT "*) return 0 ;;
     esac
+    return 1
 }
 
 # ask URL: one request to a health page. Sets STATUS (000 without a whole answer), WHY, and, where the recipe takes the
