@@ -223,6 +223,20 @@ fn a_line_that_comes_back_finds_everything_as_it_was() {
 }
 
 #[test]
+fn a_guard_whose_first_word_got_lost_is_not_in_the_way_of_its_own_run() {
+    for shell in shells() {
+        let rig = Rig::new(&shell);
+        let unheard = standing(&rig, "run");
+        let mut again = guard(&rig, "run", false);
+        again.hears("held");
+        unheard.hears("over");
+        again.says("end");
+        again.hears("ended");
+        assert!(is_gone(&rig), "{}", shell.name);
+    }
+}
+
+#[test]
 fn a_guard_that_is_killed_leaves_the_lock_and_another_takes_over() {
     for shell in shells() {
         let rig = Rig::new(&shell);

@@ -43,7 +43,7 @@ open_lock() {
     command -v timeout >/dev/null 2>&1 || fail "timeout is not installed" "install it (on Debian: apt-get install coreutils)"
     (: >>"$STATE/lock") 2>/dev/null || fail "$STATE/lock can't be written by $(id -un)" "give it to $(id -un)"
     exec 9>>"$STATE/lock"
-    [ -z "$ATTACH" ] || attach
+    ! { [ -n "$ATTACH" ] || stands_for_us; } || attach
     told=''
     now
     begin=$NOW seen=$NOW
@@ -57,6 +57,13 @@ open_lock() {
         nap 0.2
     done
     [ ! -e "$STATE/hold" ] || busy "$STATE/hold"
+}
+
+# stands_for_us: whether a guard of this run stands whose word has not reached shipit: the line broke just then.
+stands_for_us() {
+    run=''
+    read -r run _ 2>/dev/null <"$GUARD/run"
+    [ "$run" = "$RUN" ]
 }
 
 # going: whether the guard that stands is about to go, because its shipit is gone. It is given a moment to notice that.
