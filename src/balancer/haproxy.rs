@@ -279,16 +279,18 @@ impl Server {
         self.stat.current.saturating_add(self.stat.queued)
     }
 
-    /// haproxy's words for the status, and the check's where it is not a plain one.
+    /// haproxy's words for the status, the check's where it is not a plain one, and a weight by which it gets nothing.
     pub fn words(&self) -> String {
-        let status = clean(&self.stat.status);
-        if self.stat.check.is_empty() { status } else { format!("{status}, {}", clean(&self.stat.check)) }
+        let weight = if self.standing.weightless { "weight 0" } else { "" };
+        let words = [clean(&self.stat.status), clean(&self.stat.check), weight.to_owned()];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
     fn facts(&self) -> ServerFacts {
         ServerFacts {
             state: self.standing.state,
             up: self.standing.up,
+            weightless: self.standing.weightless,
             checked: self.standing.checked,
             status: clean(&self.stat.status),
             address: clean(&self.standing.address),

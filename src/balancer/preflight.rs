@@ -65,9 +65,11 @@ fn alone<'a>(
         let back = format!("`shipit enable {} {}`", host.name, inventory.environment);
         Problem::new(what, format!("leave it out with `--except {}`, or put it back with {back}", host.name))
     });
-    let weightless = (state.state == ServerState::Ready && !state.up && state.status.starts_with("UP")).then(|| {
-        let what = format!("{place} takes no traffic although haproxy says `{}`", state.status);
-        Problem::new(what, "its weight is 0: give it one with `set server … weight 100%`, or leave the host out")
+    // Of a server that is down, too: it would be noticed only when the host is to be back.
+    let weightless = state.weightless.then(|| {
+        let set = format!("`set weight {}/{server} 1`", facts.key.backend);
+        let help = format!("give it one, in haproxy.cfg or by {set}, or leave it out with `--except {}`", host.name);
+        Problem::new(format!("{place} has the weight 0 and takes no traffic"), help)
     });
     let elsewhere = (!state.is_at(&host.address)).then(|| {
         let what = format!("{place} is at {}, and `{}` is at {}", state.address, host.name, host.address);

@@ -37,6 +37,7 @@ fn said(spoil: impl FnOnce(&mut [BalancerFacts])) -> Vec<String> {
     let server = |address: &str| ServerFacts {
         state: ServerState::Ready,
         up: true,
+        weightless: false,
         checked: true,
         status: "UP".to_owned(),
         address: address.to_owned(),
@@ -115,10 +116,12 @@ fn balancers_that_disagree_are_named_with_what_they_say() {
 fn a_weight_of_zero_is_no_service() {
     let found = said(|facts| {
         for facts in facts {
-            facts.servers.get_mut("web1").unwrap().up = false;
+            let web1 = facts.servers.get_mut("web1").unwrap();
+            // So it is noticed before the app runs for the first time.
+            (web1.up, web1.weightless, web1.status) = (false, true, "DOWN".to_owned());
         }
     });
-    assert_eq!(found[0], "web1: `app/web1` on `lb1` takes no traffic although haproxy says `UP`");
+    assert_eq!(found[0], "web1: `app/web1` on `lb1` has the weight 0 and takes no traffic");
 }
 
 #[test]
