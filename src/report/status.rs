@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts, Servers, Table,
-    Tone, clean, friendly, ranges,
+    BalancerKey, Host, HostFacts, HostName, Inventory, Observation, Paint, Reach, Recipe, ReleaseId, ServerFacts,
+    Servers, Table, Tone, clean, friendly, ranges,
 };
 
 /// What the fleet of an environment looks like, as `observed`, and what is wrong there.
@@ -74,6 +74,7 @@ fn release(facts: &HostFacts) -> (Tone, String) {
 /// The host's state on its balancers, in one word where they agree.
 fn balancers(entries: &Servers<'_>, host: &Host) -> (Tone, String) {
     let mut states: Vec<(String, Vec<String>, bool)> = Vec::new();
+    let of = |place: &HostName| entries.of(host).filter(|(facts, _)| facts.key.host == *place).count();
     for (facts, name) in entries.of(host) {
         let server = facts.servers.get(&name);
         let state = match (server, &facts.reach) {
@@ -84,7 +85,8 @@ fn balancers(entries: &Servers<'_>, host: &Host) -> (Tone, String) {
             (None, Reach::Reached) => "missing".to_owned(),
             (None, Reach::Unreachable(_)) => "unknown".to_owned(),
         };
-        let place = facts.key.host.to_string();
+        let BalancerKey { host: place, backend } = &facts.key;
+        let place = if of(place) > 1 { format!("{place}/{backend}") } else { place.to_string() };
         match states.iter_mut().find(|(known, ..)| *known == state) {
             Some((_, places, _)) => places.push(place),
             None => states.push((state, vec![place], server.is_some_and(ServerFacts::serves))),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shipit::model::{
-    AppSpec, BalancerFacts, BalancerKey, BalancerKind, BalancerSpec, DrainSpec, HealthSpec, Host, HostFacts, Instance,
-    InstanceFacts, Inventory, Leftover, LimitSpec, Observation, Problem, Reach, Recipe, ReleaseProof, ReleaseSpec,
-    ServerFacts, ServerState, Source, SshSpec, StrategyName, Template, WarmSpec, WatchSpec,
+    AppSpec, BackendName, BalancerFacts, BalancerKey, BalancerKind, BalancerSpec, DrainSpec, HealthSpec, Host,
+    HostFacts, Instance, InstanceFacts, Inventory, Leftover, LimitSpec, Observation, Problem, Reach, Recipe,
+    ReleaseProof, ReleaseSpec, ServerFacts, ServerState, Source, SshSpec, StrategyName, Template, WarmSpec, WatchSpec,
 };
 
 use crate::story::{NEW, OLD, host, id};
@@ -108,6 +108,21 @@ pub fn calm() -> Observation {
         hosts: (1..=8).map(|number| (host(number), facts.clone())).collect(),
         balancers: ["lb1", "lb2"].map(balancer).to_vec(),
     }
+}
+
+/// Each haproxy sends the hosts the traffic of two backends, and one of these has a host down.
+pub fn two_backends() -> (Inventory, Observation) {
+    let (mut inventory, mut seen) = (inventory(), calm());
+    let backend: BackendName = "pages".parse().unwrap();
+    inventory.balancers.push(BalancerSpec { backend: backend.clone(), ..inventory.balancers[0].clone() });
+    let mut others = seen.balancers.clone();
+    for facts in &mut others {
+        facts.key.backend = backend.clone();
+    }
+    let web2 = others[1].servers.get_mut("web2").unwrap();
+    (web2.up, web2.status) = (false, "DOWN".to_owned());
+    seen.balancers.append(&mut others);
+    (inventory, seen)
 }
 
 /// What a deploy that was cut off may leave, and more.

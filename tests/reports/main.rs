@@ -140,6 +140,7 @@ fn fleet_tables() -> Result<(), Failed> {
     let mut left_out = plan(8, 0, 2, 6);
     left_out.waves[2].lanes.drain(..2);
     left_out.waves[2].lanes.remove(2);
+    let (two, seen) = fleet::two_backends();
     let ascii = Paint { letters: Letters::Ascii, ..Paint::PLAIN };
     let files = [
         ("status.txt", status(&inventory, &recipe, &fleet::calm(), Paint::PLAIN)),
@@ -149,6 +150,7 @@ fn fleet_tables() -> Result<(), Failed> {
         ("log.txt", log(&history::runs()[1], Paint::PLAIN)),
         ("unfinished.txt", unfinished(&history::runs()[0], &history::running(), Paint::PLAIN)),
         ("status-odd.txt", status(&inventory, &recipe, &fleet::odd(), Paint::PLAIN)),
+        ("status-two-backends.txt", status(&two, &recipe, &seen, Paint::PLAIN)),
         ("hosts.txt", hosts(&inventory.hosts, Paint::PLAIN)),
         ("plan-left-out.txt", show(&left_out, Some(&fleet::odd()), Detail::Waves, ascii)),
     ];
