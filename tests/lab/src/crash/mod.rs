@@ -63,7 +63,15 @@ impl Options {
     pub fn sample() -> Self {
         Self {
             strategy: ["rolling", "hotswap", "preboot"].map(str::to_owned).to_vec(),
-            end: vec![End::Kill, End::Github, End::CutHost, End::GuardHost, End::KillSecond],
+            end: vec![
+                End::Kill,
+                End::Github,
+                End::CutHost,
+                End::MuteBalancer,
+                End::LoseHost,
+                End::GuardHost,
+                End::KillSecond,
+            ],
             hosts: 3,
             balancers: 1,
             points: Some(2),
