@@ -175,11 +175,11 @@ impl<S: Session> Socket<S> {
         let again = {
             let mut local = local.lock().await;
             if *local == path {
-                match timeout(DEAD_LINE, self.session.forward(&self.path)).await {
-                    Ok(Ok(again)) => *local = again,
-                    Ok(Err(fault)) => return Err(Fault::of_exec(&fault)),
-                    Err(_) => return Err(Fault::of_io(&fault)),
-                }
+                // Where no other connection can be made, a third try would only take as long again.
+                let made = timeout(DEAD_LINE, self.session.forward(&self.path)).await;
+                *local = made
+                    .unwrap_or(Err(ExecError::TimedOut(DEAD_LINE)))
+                    .map_err(|fault| Fault::of_words(&fault.to_string()))?;
             }
             local.clone()
         };

@@ -19,9 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// itself in that time won't do so for the sake of a deploy.
 const PATIENCE: u32 = 120;
 
-/// A look that failed counts for so many, and the next one comes so much later: a balancer that can't be reached takes several
-/// seconds to say nothing, and 120 times that was half an hour.
-const FAILED_LOOK: u32 = 10;
+/// A look that failed counts for so many, and the next one comes so much later: a balancer that can't be reached takes ten
+/// seconds to say nothing, and 120 times that was half an hour. So it is two minutes.
+const FAILED_LOOK: u32 = 20;
 
 /// Turns facts into commands, wave by wave.
 ///
