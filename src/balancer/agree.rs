@@ -47,15 +47,8 @@ mod tests {
 
     fn facts(host: &str, state: ServerState, up: bool) -> BalancerFacts {
         let status = if up { "UP" } else { "DOWN 1/2" }.to_owned();
-        let server = ServerFacts {
-            state,
-            up,
-            weightless: false,
-            checked: true,
-            status,
-            address: "10.0.0.1".to_owned(),
-            sticky: false,
-        };
+        let server =
+            ServerFacts { state, up, weight: 1, checked: true, status, address: "10.0.0.1".to_owned(), sticky: false };
         BalancerFacts {
             key: BalancerKey { host: host.parse().unwrap(), backend: "app".parse().unwrap() },
             reach: Reach::Reached,

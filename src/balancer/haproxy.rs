@@ -281,7 +281,7 @@ impl Server {
 
     /// haproxy's words for the status, the check's where it is not a plain one, and a weight by which it gets nothing.
     pub fn words(&self) -> String {
-        let weight = if self.standing.weightless { "weight 0" } else { "" };
+        let weight = if self.standing.weight == 0 { "weight 0" } else { "" };
         let words = [clean(&self.stat.status), clean(&self.stat.check), weight.to_owned()];
         words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
     }
@@ -290,7 +290,7 @@ impl Server {
         ServerFacts {
             state: self.standing.state,
             up: self.standing.up,
-            weightless: self.standing.weightless,
+            weight: self.standing.weight,
             checked: self.standing.checked,
             status: clean(&self.stat.status),
             address: clean(&self.standing.address),

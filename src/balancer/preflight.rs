@@ -66,7 +66,7 @@ fn alone<'a>(
         Problem::new(what, format!("leave it out with `--except {}`, or put it back with {back}", host.name))
     });
     // Of a server that is down, too: it would be noticed only when the host is to be back.
-    let weightless = state.weightless.then(|| {
+    let weightless = (state.weight == 0).then(|| {
         let set = format!("`set weight {}/{server} 1`", facts.key.backend);
         let help = format!("give it one, in haproxy.cfg or by {set}, or leave it out with `--except {}`", host.name);
         Problem::new(format!("{place} has the weight 0 and takes no traffic"), help)

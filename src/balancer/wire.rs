@@ -42,8 +42,8 @@ pub struct Standing {
     pub state: ServerState,
     /// Its checks pass, or it has none, and its weight is not zero.
     pub up: bool,
-    /// Its weight is zero.
-    pub weightless: bool,
+    /// Its share of the traffic.
+    pub weight: u32,
     /// It has a check.
     pub checked: bool,
     /// Where its traffic goes, without the port.
@@ -140,12 +140,12 @@ pub fn standings(text: &str) -> Result<Option<BackendState>, WireError> {
         let bits = |name| columns.of(name, &row).and_then(|value| number::<u32>(name, value));
         backend.number = bits("be_id")?;
         let operation = bits("srv_op_state")?;
-        let weightless = bits("srv_uweight")? == 0;
+        let weight = bits("srv_uweight")?;
         let standing = Standing {
             state: admin_state(bits("srv_admin_state")?),
             // 1 is a slow start and 2 is running; 0 is down and 3 a server that answered 404 to `disable-on-404`.
-            up: matches!(operation, 1 | 2) && !weightless,
-            weightless,
+            up: matches!(operation, 1 | 2) && weight != 0,
+            weight,
             // The bit for "configured"; the ones for enabled and paused come and go with `maint`.
             checked: bits("srv_check_state")? & 2 != 0,
             address: columns.of("srv_addr", &row)?.to_owned(),

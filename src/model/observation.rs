@@ -153,9 +153,8 @@ pub struct ServerFacts {
     pub state: ServerState,
     /// Whether the balancer would send it traffic if it is `Ready`: its checks pass, or it has none.
     pub up: bool,
-    /// Its weight is zero, so that it is sent nothing, also when it is up.
-    #[serde(default)]
-    pub weightless: bool,
+    /// Its share of the traffic; with 0 it gets none.
+    pub weight: u32,
     /// The balancer checks it.
     pub checked: bool,
     /// The balancer's own words for its status, such as `UP 1/3`.

@@ -88,7 +88,7 @@ pub fn calm() -> Observation {
     let server = |_| ServerFacts {
         state: ServerState::Ready,
         up: true,
-        weightless: false,
+        weight: 1,
         checked: true,
         status: "UP".to_owned(),
         address: String::new(),

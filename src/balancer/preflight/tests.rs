@@ -37,7 +37,7 @@ fn said(spoil: impl FnOnce(&mut [BalancerFacts])) -> Vec<String> {
     let server = |address: &str| ServerFacts {
         state: ServerState::Ready,
         up: true,
-        weightless: false,
+        weight: 1,
         checked: true,
         status: "UP".to_owned(),
         address: address.to_owned(),
@@ -118,7 +118,7 @@ fn a_weight_of_zero_is_no_service() {
         for facts in facts {
             let web1 = facts.servers.get_mut("web1").unwrap();
             // So it is noticed before the app runs for the first time.
-            (web1.up, web1.weightless, web1.status) = (false, true, "DOWN".to_owned());
+            (web1.up, web1.weight, web1.status) = (false, 0, "DOWN".to_owned());
         }
     });
     assert_eq!(found[0], "web1: `app/web1` on `lb1` has the weight 0 and takes no traffic");

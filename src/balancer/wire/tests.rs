@@ -23,13 +23,8 @@ fn info_says_who_answers() {
 #[test]
 fn the_admin_state_is_read_apart_from_the_checks() {
     let BackendState { servers, .. } = standings(STATE).unwrap().unwrap();
-    let web1 = Standing {
-        state: ServerState::Ready,
-        up: true,
-        weightless: false,
-        checked: true,
-        address: "127.0.0.1".to_owned(),
-    };
+    let web1 =
+        Standing { state: ServerState::Ready, up: true, weight: 1, checked: true, address: "127.0.0.1".to_owned() };
     assert_eq!(servers["web1"], web1);
     assert_eq!((servers["web2"].state, servers["web2"].up), (ServerState::Maint, false));
     let BackendState { servers, .. } = standings(STATE_DRAIN).unwrap().unwrap();
@@ -47,7 +42,7 @@ fn the_admin_state_is_read_apart_from_the_checks() {
 fn a_weight_of_zero_is_not_up() {
     let text = STATE.replace("127.0.0.1 2 0 1 1", "127.0.0.1 2 0 0 1");
     let web1 = &standings(&text).unwrap().unwrap().servers["web1"];
-    assert!(!web1.up && web1.weightless);
+    assert!(!web1.up && web1.weight == 0);
 }
 
 #[test]

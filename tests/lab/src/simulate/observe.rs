@@ -81,7 +81,7 @@ impl State {
             let facts = ServerFacts {
                 state: server.state,
                 up: server.is_up,
-                weightless: false,
+                weight: 1,
                 checked: true,
                 status: status.to_owned(),
                 address: String::new(),
