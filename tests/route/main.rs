@@ -323,6 +323,17 @@ fn links_of_somebody_else_are_left_alone() {
     assert!(told.contains("4041.sock, so instance 4041 can't get traffic"), "{told}");
 }
 
+#[test]
+fn links_are_right_before_the_app_has_run_if_they_lead_where_it_will_listen() {
+    let rig = Rig::start(2, LINKS, PATIENT);
+    fs::rename(rig.dir.join("4041.sock"), rig.dir.join("moved")).unwrap();
+    let problems = rig.problems();
+    fs::rename(rig.dir.join("moved"), rig.dir.join("4041.sock")).unwrap();
+    assert!(!problems.iter().any(|one| one.contains("leads nowhere")), "{problems:?}");
+    fs::remove_file(rig.dir.join("nginx-4040.sock")).unwrap();
+    assert!(rig.problems()[0].contains("nginx-4040.sock leads nowhere -> point it at the app: ln -sfn "));
+}
+
 /// What the check says about connections that haproxy keeps, with `config` as nginx's configuration.
 fn note_on(rig: &mut Rig, config: &str) -> String {
     let notes = rig.notes_with(config);

@@ -199,16 +199,34 @@ check_directory() {
     exec 9<&-
 }
 
+# leads_to_an_instance: whether TARGET is where one listens when it runs; before the first deploy none does.
+leads_to_an_instance() {
+    for one in $ROUTE_PORTS; do
+        of SOCKET "$one"
+        [ "$TARGET" != "$VALUE" ] || return 0
+    done
+    return 1
+}
+
 check_links() {
     link_states >"$SCRATCH/states"
+    # shellcheck disable=SC2086 # ports, those of the first set before those of the second
+    set -- $ROUTE_PORTS
     for port in $ROUTE_PORTS; do
         link_target "$port"
         of LINK "$port"
         link=$VALUE
-        of SOCKET "$port"
+        # The second set gets nothing at first.
+        if is_second "$port"; then
+            of SOCKET "$1"
+            shift
+        else
+            of SOCKET "$port"
+        fi
+        goal=$VALUE
         [ -w "${link%/*}" ] || problem "${link%/*} can't be written by $(id -un)" "shipit makes links there: give the directory to $(id -un)"
-        [ -n "$TARGET" ] || [ ! -e "$link" ] || problem "$link is no symbolic link" "move it away: shipit points it at $VALUE"
-        [ -e "$link" ] || problem "$link leads nowhere" "point it at the app: ln -sfn $VALUE $link"
+        [ -n "$TARGET" ] || [ ! -e "$link" ] || problem "$link is no symbolic link" "move it away: shipit points it at $goal"
+        [ -e "$link" ] || leads_to_an_instance || problem "$link leads nowhere" "point it at the app: ln -sfn $goal $link"
     done
     dump || return 0
     check_settings
