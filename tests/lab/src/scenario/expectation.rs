@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::file::{Expect, Run};
 use crate::fleet::{Fleet, Host, haproxy, nginx, strangers};
-use crate::load::Report;
+use crate::load::{Loss, Report};
 use crate::shipit::Outcome;
 use crate::wait::{last_lines, until};
 
@@ -44,9 +45,11 @@ pub fn of_streams(run: &Run, ended: usize) -> Option<String> {
     wrong.then(|| format!("{ended} streams ended during `{}`", run.arguments.join(" ")))
 }
 
-/// What is wrong with the requests.
-pub fn of_load(report: &Report) -> Vec<String> {
-    if report.failed() == 0 {
+/// What is wrong with the requests. While somebody restarts an nginx, one that it had not accepted may be lost with its socket, and
+/// that is nobody else's doing.
+pub fn of_load(report: &Report, restarts: &[Range<Duration>]) -> Vec<String> {
+    let is_of_a_restart = |loss: &Loss| restarts.iter().any(|restart| restart.contains(&(loss.at + loss.after)));
+    if report.losses.iter().all(is_of_a_restart) {
         return Vec::new();
     }
     vec![format!("{} of {} requests failed:\n{}", report.failed(), report.sent(), report.losses_explained())]

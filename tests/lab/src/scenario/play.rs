@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::faults::on_every_balancer;
 use super::file::{AtFile, Maintenance, Run, Scenario, Terminated};
@@ -62,11 +62,14 @@ fn set_up(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<()> {
 fn perform(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<(Vec<String>, usize)> {
     let mix = Mix { streams: scenario.streams, ..Mix::default() };
     let load = if scenario.load { Some(Load::start_mix(fleet.frontends(), mix)?) } else { None };
+    let began = Instant::now();
     let ended = || load.as_ref().map_or(0, |load| load.streams().ended);
     let mut reasons = Vec::new();
+    let mut restarts = Vec::new();
     for run in &scenario.run {
         let before = ended();
-        let outcome = one_run(run, fleet, shipit)?;
+        let (outcome, restart) = one_run(run, fleet, shipit)?;
+        restarts.extend(restart.map(|(from, to)| from.duration_since(began)..to.duration_since(began)));
         reasons.extend(expectation::of_run(run, &outcome));
         reasons.extend(expectation::of_streams(run, ended() - before));
     }
@@ -76,7 +79,7 @@ fn perform(scenario: &Scenario, fleet: &Fleet, shipit: &Shipit) -> Result<(Vec<S
         thread::sleep(AFTERMATH);
         let report = load.stop()?;
         sent = report.sent();
-        reasons.extend(expectation::of_load(&report));
+        reasons.extend(expectation::of_load(&report, &restarts));
     }
     Ok((reasons, sent))
 }
@@ -99,8 +102,8 @@ fn with_release(fleet: &Fleet, argument: &str) -> String {
     found.map_or_else(|| argument.to_owned(), |release| release.file_name().to_string_lossy().into_owned())
 }
 
-/// Runs shipit, while the things happen that the run says.
-fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
+/// Runs shipit, while the things happen that the run says. With what came of it, from when to when an nginx was restarted.
+fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<(Outcome, Option<(Instant, Instant)>)> {
     if let Some(script) = &run.before {
         let root = fleet.layout.root.to_string_lossy().into_owned();
         command::run("sh", &["-euc", "cd \"$1\"; eval \"$2\"", "sh", &root, script])?;
@@ -131,16 +134,17 @@ fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
                 }
             });
         }
-        if let Some(AtFile { host, file }) = &run.nginx_restarted_at {
+        let restart = run.nginx_restarted_at.as_ref().map(|AtFile { host, file }| {
             scope.spawn(move || {
-                let restarted = || fleet.host(host).and_then(|host| fleet.restart_nginx(&host));
-                if appears(fleet, file)
-                    && let Err(error) = restarted()
-                {
-                    eprintln!("{error}");
-                }
-            });
-        }
+                appears(fleet, file).then(|| {
+                    let began = Instant::now();
+                    if let Err(error) = fleet.host(host).and_then(|host| fleet.restart_nginx(&host)) {
+                        eprintln!("{error}");
+                    }
+                    (began, Instant::now())
+                })
+            })
+        });
         if let Some(delay) = run.haproxy_reloaded_after {
             scope.spawn(move || {
                 thread::sleep(delay);
@@ -159,6 +163,7 @@ fn one_run(run: &Run, fleet: &Fleet, shipit: &Shipit) -> Result<Outcome> {
                 }
             });
         }
-        shipit.run(fleet, &arguments, Output::Kept)
+        let outcome = shipit.run(fleet, &arguments, Output::Kept)?;
+        Ok((outcome, restart.and_then(|thread| thread.join().ok().flatten())))
     })
 }
