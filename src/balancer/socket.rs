@@ -145,6 +145,7 @@ impl<S: Session> Socket<S> {
         };
         match exchange(&local, "show info").await {
             Ok(answer) if answer.contains("Version: ") => Ok(local),
+            Ok(answer) if answer.is_empty() => Err(Fault::of_silence()),
             Ok(_) => Err(Fault::of_words("not haproxy's runtime socket")),
             Err(error) => Err(Fault::of_io(&error)),
         }
@@ -157,7 +158,7 @@ impl<S: Session> Socket<S> {
         };
         // Even a success without words is an empty line.
         if answer.is_empty() {
-            return Err(Fault::of_words("the connection was closed without an answer"));
+            return Err(Fault::of_silence());
         }
         Ok(answer)
     }
@@ -219,6 +220,11 @@ impl<S: Session> Socket<S> {
 impl Fault {
     fn of_words(what: &str) -> Self {
         Self::Final(SocketError { what: clean(what), help: None })
+    }
+
+    /// What a reload of haproxy looks like from here, and also an ssh that gives a dead line up.
+    fn of_silence() -> Self {
+        Self::Broken(SocketError { what: "the connection was closed without an answer".to_owned(), help: None })
     }
 
     fn of_exec(error: &ExecError) -> Self {
