@@ -199,15 +199,6 @@ check_directory() {
     exec 9<&-
 }
 
-# leads_to_an_instance: whether TARGET is where one listens when it runs; before the first deploy none does.
-leads_to_an_instance() {
-    for one in $ROUTE_PORTS; do
-        of SOCKET "$one"
-        [ "$TARGET" != "$VALUE" ] || return 0
-    done
-    return 1
-}
-
 check_links() {
     link_states >"$SCRATCH/states"
     # shellcheck disable=SC2086 # ports, those of the first set before those of the second

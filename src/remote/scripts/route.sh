@@ -165,12 +165,7 @@ read_links() {
             [ ! -e "$link" ] || fail "$link is no symbolic link" "move it away: shipit points it at the socket of an instance"
             continue
         fi
-        known=''
-        for other in $ROUTE_PORTS; do
-            of SOCKET "$other"
-            [ "$TARGET" != "$VALUE" ] || known=yes
-        done
-        [ -n "$known" ] || fail "somebody else changed $link: it points at $TARGET, which is no instance's socket" "remove it, and shipit makes it anew"
+        leads_to_an_instance || fail "somebody else changed $link: it points at $TARGET, which is no instance's socket" "remove it, and shipit makes it anew"
     done
     for port in $ROUTE_TO; do
         of SOCKET "$port"

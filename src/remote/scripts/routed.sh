@@ -138,6 +138,15 @@ link_target() {
     esac
 }
 
+# leads_to_an_instance: whether TARGET is where an instance listens when it runs; before the first deploy none does.
+leads_to_an_instance() {
+    for one in $ROUTE_PORTS; do
+        of SOCKET "$one"
+        [ "$TARGET" != "$VALUE" ] || return 0
+    done
+    return 1
+}
+
 # An instance is routed if any of the links leads to it.
 link_states() {
     targets=''
